@@ -1,0 +1,1 @@
+"""Other people's generators behind the protocol of :mod:`harness.generator`."""

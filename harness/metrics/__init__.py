@@ -1,0 +1,1 @@
+"""Metrics, one small module per family."""

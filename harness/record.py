@@ -1,0 +1,176 @@
+"""The record of one cell: a self-explaining, strict-JSON account of what was run and what came out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from harness.errors import TabOrderError, choices
+from harness.generator import Yield
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "failed", "timeout", "out_of_memory", "crashed", "incompatible", "short_yield"]
+STATUSES: tuple[str, ...] = get_args(Status)
+SCORED: tuple[str, ...] = ("ok", "short_yield")
+"""Statuses that come with a synthetic table and scores."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The identity of one unit of work: dataset × generator × seed, with resolved parameters.
+
+    Attributes:
+        dataset: dataset name.
+        generator: generator name, as configured.
+        seed: base seed from which all others are derived.
+        n_rows: synthetic rows asked for.
+        params: resolved generator parameters (JSON-able), ``_target_`` excluded.
+        target: the generator's class path.
+        version: the generator's version.
+        dataset_checksum: content hash of the rows trained and tested on.
+        dataset_params: what was asked of the dataset (e.g. ``max_train_rows``).
+        key: first 8 hex digits of the hash over all of the above but ``dataset_params``.
+    """
+
+    dataset: str
+    generator: str
+    seed: int
+    n_rows: int
+    params: Mapping[str, Any]
+    target: str
+    version: str
+    dataset_checksum: str
+    key: str
+    dataset_params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number with its anchors.
+
+    Attributes:
+        metric: ``family.metric[.detail]``.
+        version: of the metric's definition.
+        params: the metric's parameters.
+        goal: ``max`` or ``min``: which direction is better.
+        bounds: least and greatest possible value (``None`` where unbounded).
+        value: on the synthetic table; ``None`` with ``error`` set when it could not be computed.
+        real: the same metric on held-out real rows as if synthetic (ML efficacy: trained on real).
+        floor: the same metric on independently resampled columns.
+        seconds: spent on the metric this value came from (shared by all its values).
+        error: why a value is missing, else ``None``.
+    """
+
+    metric: str
+    version: int
+    value: float | None
+    goal: str
+    bounds: tuple[float | None, float | None] = (None, None)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    real: float | None = None
+    floor: float | None = None
+    seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def normalised(self) -> float | None:
+        """(value − floor)/(real − floor): 0 like independent columns, 1 like real rows; ``None`` when undefined."""
+        if self.value is None or self.real is None or self.floor is None or math.isclose(self.real, self.floor, abs_tol=1e-12):
+            return None
+        return (self.value - self.floor) / (self.real - self.floor)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds (wall clock) and memory of a cell; ``None`` where a stage did not end."""
+
+    fit_seconds: float | None = None
+    sample_seconds: float | None = None
+    evaluate_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    peak_gpu_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything known about one cell. See ``results/README.md`` for the schema in words."""
+
+    cell: Cell
+    status: Status
+    scores: tuple[Score, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    yield_: Yield | None = None
+    generator_info: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    log_tail: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    command: str | None = None
+    sweep: str | None = None
+    started: str | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise TabOrderError(choices(self.status, STATUSES, "status"))
+
+    def score(self, metric: str) -> Score | None:
+        """The score of that name, or ``None``."""
+        return next((score for score in self.scores if score.metric == metric), None)
+
+    def to_json(self) -> str:
+        """Strict JSON (RFC 8259): no NaN or Infinity, sorted keys, a final newline."""
+        data = {("yield" if f.name == "yield_" else f.name): getattr(self, f.name) for f in fields(self)}
+        data["cell"], data["cost"] = asdict(self.cell), asdict(self.cost)
+        data["yield"] = None if self.yield_ is None else asdict(self.yield_)
+        data["scores"] = [asdict(score) for score in self.scores]
+        return json.dumps(finite(data), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "record") -> Record:
+        """Read and validate; ``source`` names the file in errors.
+
+        Raises:
+            TabOrderError: not JSON, another schema version, or fields missing or unknown.
+        """
+        try:
+            data = json.loads(text, parse_constant=lambda name: _refuse(name, source))
+        except ValueError as error:
+            raise TabOrderError(f"{source} is not valid JSON ({error}): delete it so that its cell is run again.") from None
+        if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
+            version = data.get("schema_version") if isinstance(data, dict) else None
+            raise TabOrderError(f"{source} has schema version {version!r}, this harness reads {SCHEMA_VERSION}: re-run its cell or use another version.")
+        try:
+            cell = Cell(**data.pop("cell"))
+            scores = tuple(Score(**{**score, "bounds": tuple(score["bounds"])}) for score in data.pop("scores"))
+            cost = Cost(**data.pop("cost"))
+            produced = data.pop("yield")
+            rows = None if produced is None else Yield(**produced)
+            lists = {name: tuple(data.pop(name)) for name in ("log_tail", "notes")}
+            return cls(cell=cell, scores=scores, cost=cost, yield_=rows, **lists, **data)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise TabOrderError(f"{source} is not a complete record ({error}): delete it so that its cell is run again.") from None
+
+
+def _refuse(name: str, source: str) -> None:
+    raise TabOrderError(f"{source} contains {name}, which strict JSON does not allow: delete it so that its cell is run again.")
+
+
+def finite(value: Any) -> Any:
+    """Copy a JSON-able structure, with numpy scalars as Python numbers and non-finite floats as ``None``."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
+        return value
+    if hasattr(value, "item"):
+        return finite(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    raise TabOrderError(f"cannot write a {type(value).__name__} ({value!r}) into a record: give numbers, text, lists or mappings.")

@@ -1,0 +1,1 @@
+"""The HTML report, a pure function of records and stored synthetic tables."""

@@ -1,0 +1,1 @@
+"""A causal language model that writes table rows column by column."""
