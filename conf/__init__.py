@@ -1,0 +1,1 @@
+"""Hydra configuration files: what to run, no logic."""

@@ -25,7 +25,9 @@ class FunctionalDependency:
 
     def __post_init__(self) -> None:
         if not self.lhs or self.rhs in self.lhs:
-            raise TabOrderError(f"a functional dependency needs a left side without its right side, got {list(self.lhs)} → '{self.rhs}'.")
+            raise TabOrderError(
+                f"a functional dependency needs a left side without its right side, got {list(self.lhs)} → '{self.rhs}'."
+            )
 
     def __str__(self) -> str:
         return f"{','.join(self.lhs)}→{self.rhs}"

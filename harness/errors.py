@@ -10,7 +10,7 @@ class TabOrderError(Exception):
     """A mistake the user can mend. The command line prints it without a traceback and exits with 2."""
 
 
-class Incompatible(Exception):  # noqa: N818 - a verdict on a pairing, not a defect
+class Incompatible(Exception):
     """Raised by a generator, before any work starts, when it cannot handle a table.
 
     Args:

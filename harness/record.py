@@ -79,7 +79,12 @@ class Score:
     @property
     def normalised(self) -> float | None:
         """(value − floor)/(real − floor): 0 like independent columns, 1 like real rows; ``None`` when undefined."""
-        if self.value is None or self.real is None or self.floor is None or math.isclose(self.real, self.floor, abs_tol=1e-12):
+        if (
+            self.value is None
+            or self.real is None
+            or self.floor is None
+            or math.isclose(self.real, self.floor, abs_tol=1e-12)
+        ):
             return None
         return (self.value - self.floor) / (self.real - self.floor)
 
@@ -141,24 +146,32 @@ class Record:
         try:
             data = json.loads(text, parse_constant=lambda name: _refuse(name, source))
         except ValueError as error:
-            raise TabOrderError(f"{source} is not valid JSON ({error}): delete it so that its cell is run again.") from None
+            raise TabOrderError(
+                f"{source} is not valid JSON ({error}): delete it so that its cell is run again."
+            ) from None
         if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
             version = data.get("schema_version") if isinstance(data, dict) else None
-            raise TabOrderError(f"{source} has schema version {version!r}, this harness reads {SCHEMA_VERSION}: re-run its cell or use another version.")
+            raise TabOrderError(
+                f"{source} has schema version {version!r}, this harness reads {SCHEMA_VERSION}: re-run its cell or use another version."
+            )
         try:
             cell = Cell(**data.pop("cell"))
             scores = tuple(Score(**{**score, "bounds": tuple(score["bounds"])}) for score in data.pop("scores"))
             cost = Cost(**data.pop("cost"))
             produced = data.pop("yield")
             rows = None if produced is None else Yield(**produced)
-            lists = {name: tuple(data.pop(name)) for name in ("log_tail", "notes")}
-            return cls(cell=cell, scores=scores, cost=cost, yield_=rows, **lists, **data)
+            log_tail, notes = tuple(data.pop("log_tail")), tuple(data.pop("notes"))
+            return cls(cell=cell, scores=scores, cost=cost, yield_=rows, log_tail=log_tail, notes=notes, **data)
         except (TypeError, KeyError, AttributeError) as error:
-            raise TabOrderError(f"{source} is not a complete record ({error}): delete it so that its cell is run again.") from None
+            raise TabOrderError(
+                f"{source} is not a complete record ({error}): delete it so that its cell is run again."
+            ) from None
 
 
 def _refuse(name: str, source: str) -> None:
-    raise TabOrderError(f"{source} contains {name}, which strict JSON does not allow: delete it so that its cell is run again.")
+    raise TabOrderError(
+        f"{source} contains {name}, which strict JSON does not allow: delete it so that its cell is run again."
+    )
 
 
 def finite(value: Any) -> Any:
@@ -173,4 +186,6 @@ def finite(value: Any) -> Any:
         return finite(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    raise TabOrderError(f"cannot write a {type(value).__name__} ({value!r}) into a record: give numbers, text, lists or mappings.")
+    raise TabOrderError(
+        f"cannot write a {type(value).__name__} ({value!r}) into a record: give numbers, text, lists or mappings."
+    )

@@ -75,7 +75,9 @@ class Schema:
         names = self.names
         if len(set(names)) != len(names):
             repeated = sorted({name for name in names if names.count(name) > 1})
-            raise TabOrderError(f"the table has more than one column named {repeated}: rename them so that each name is unique.")
+            raise TabOrderError(
+                f"the table has more than one column named {repeated}: rename them so that each name is unique."
+            )
         if self.target is not None and self.target not in names:
             raise TabOrderError(choices(self.target, names, "target column"))
         if (self.target is None) != (self.task is None):
@@ -231,8 +233,14 @@ def conform(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str
         lacking = [name for name in schema.names if name not in names]
         extra = [name for name in names if name not in schema.names]
         twice = sorted({name for name in names if names.count(name) > 1})
-        parts = [f"{label} {value}" for label, value in (("missing", lacking), ("unexpected", extra), ("repeated", twice)) if value]
-        raise TabOrderError(f"the table's columns do not match the schema: {'; '.join(parts)} (expected {schema.names}).")
+        parts = [
+            f"{label} {value}"
+            for label, value in (("missing", lacking), ("unexpected", extra), ("repeated", twice))
+            if value
+        ]
+        raise TabOrderError(
+            f"the table's columns do not match the schema: {'; '.join(parts)} (expected {schema.names})."
+        )
     columns: dict[str, pd.Series[Any]] = {}
     invalid: dict[str, int] = {}
     for column in schema.columns:

@@ -14,7 +14,7 @@ from harness.table import Schema
 Goal = Literal["max", "min"]
 
 
-class NotComputable(Exception):  # noqa: N818 - a verdict, not a defect
+class NotComputable(Exception):
     """Raised inside a metric for a value that cannot be computed; the sentence becomes the score's ``error``."""
 
 

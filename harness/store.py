@@ -1,0 +1,142 @@
+"""The result store: one folder a cell, Parquet first, then the record by atomic rename."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from harness.errors import TabOrderError
+from harness.record import Cell, Record
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def safe_name(name: str, what: str) -> str:
+    """Return ``name`` if it can be a folder name, else raise.
+
+    Raises:
+        TabOrderError: for separators, leading dots, blanks, or more than 100 characters.
+    """
+    if not SAFE_NAME.fullmatch(name) or ".." in name:
+        raise TabOrderError(
+            f"{what} name {name!r} cannot be a folder name: use letters, digits, '.', '_' and '-', starting with a letter or digit."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file of the store that could not be used, and why."""
+
+    path: Path
+    reason: str
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a whole file or none of it: temporary file in the same folder, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class ResultStore:
+    """Finished cells under ``root/runs/<dataset>/<generator>/<seed>-<key8>/``.
+
+    Each folder holds ``record.json`` (the truth), ``synthetic.parquet`` (when a table was made), ``log.txt`` and, while or
+    after an unfinished attempt, ``work/`` (the generator's checkpoints).
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @property
+    def runs(self) -> Path:
+        """Where the cells are."""
+        return self.root / "runs"
+
+    @property
+    def anchors(self) -> Path:
+        """Where the evaluator keeps anchor scores, computed once per dataset."""
+        return self.root / "anchors"
+
+    def cell_dir(self, cell: Cell) -> Path:
+        """The folder of a cell; its path states the cell's identity.
+
+        Raises:
+            TabOrderError: when a name is not folder-safe or the folder would lie outside the store (a symbolic link).
+        """
+        path = self.runs / safe_name(cell.dataset, "dataset") / safe_name(cell.generator, "generator") / f"{cell.seed}-{cell.key}"
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise TabOrderError(f"{path} leads out of the store {self.root}: remove the symbolic link.")
+        return path
+
+    @contextmanager
+    def lock(self, cell: Cell) -> Iterator[None]:
+        """Hold the cell while working on it. The lock dies with its process, so none is ever stale.
+
+        Raises:
+            TabOrderError: when another live process holds it.
+        """
+        folder = self.cell_dir(cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise TabOrderError(f"{folder} is being worked on by another process: wait for it, or use another store.root.") from None
+
+    def read(self, cell: Cell) -> Record | None:
+        """The stored record of a cell; ``None`` when there is none or it cannot be used (it will be made again)."""
+        path = self.cell_dir(cell) / "record.json"
+        try:
+            return Record.from_json(path.read_text(encoding="utf-8"), str(path))
+        except (FileNotFoundError, TabOrderError, UnicodeDecodeError):
+            return None
+
+    def write(self, record: Record) -> Path:
+        """Store a record, whole or not at all; returns its path. The synthetic table must be in place before."""
+        path = self.cell_dir(record.cell) / "record.json"
+        write_atomic(path, record.to_json().encode())
+        return path
+
+    def synthetic(self, cell: Cell) -> pd.DataFrame:
+        """The stored synthetic table, canonical.
+
+        Raises:
+            TabOrderError: when it is missing or unreadable.
+        """
+        path = self.cell_dir(cell) / "synthetic.parquet"
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise TabOrderError(f"{path} cannot be read ({error}): run its cell again with cache=overwrite.") from None
+
+    def records(self) -> tuple[list[Record], list[Problem]]:
+        """All readable records, ordered by path, and the files that could not be used."""
+        found: list[Record] = []
+        problems: list[Problem] = []
+        for path in sorted(self.runs.glob("*/*/*/record.json")):
+            if not path.resolve().is_relative_to(self.root.resolve()):
+                problems.append(Problem(path, "leads out of the store; not followed."))
+                continue
+            try:
+                found.append(Record.from_json(path.read_text(encoding="utf-8"), str(path)))
+            except (TabOrderError, OSError, UnicodeDecodeError) as error:
+                problems.append(Problem(path, str(error)))
+        return found, problems
