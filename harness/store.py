@@ -81,7 +81,12 @@ class ResultStore:
         Raises:
             TabOrderError: when a name is not folder-safe or the folder would lie outside the store (a symbolic link).
         """
-        path = self.runs / safe_name(cell.dataset, "dataset") / safe_name(cell.generator, "generator") / f"{cell.seed}-{cell.key}"
+        path = (
+            self.runs
+            / safe_name(cell.dataset, "dataset")
+            / safe_name(cell.generator, "generator")
+            / f"{cell.seed}-{cell.key}"
+        )
         if not path.resolve().is_relative_to(self.root.resolve()):
             raise TabOrderError(f"{path} leads out of the store {self.root}: remove the symbolic link.")
         return path
@@ -99,7 +104,9 @@ class ResultStore:
             with FileLock(folder / ".lock", timeout=0):
                 yield
         except Timeout:
-            raise TabOrderError(f"{folder} is being worked on by another process: wait for it, or use another store.root.") from None
+            raise TabOrderError(
+                f"{folder} is being worked on by another process: wait for it, or use another store.root."
+            ) from None
 
     def read(self, cell: Cell) -> Record | None:
         """The stored record of a cell; ``None`` when there is none or it cannot be used (it will be made again)."""
