@@ -102,13 +102,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Record:
-    """Everything known about one cell. See ``results/README.md`` for the schema in words."""
+    """Everything known about one cell. See ``results/README.md`` for the schema in words.
+
+    ``evaluation`` lists the metrics computed, as ``{name, version, params, seed}``: a metric not listed there is scored on the
+    stored table by the next run, without refitting.
+    """
 
     cell: Cell
     status: Status
     scores: tuple[Score, ...] = ()
     cost: Cost = field(default_factory=Cost)
     yield_: Yield | None = None
+    evaluation: tuple[Mapping[str, Any], ...] = ()
     generator_info: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -160,8 +165,17 @@ class Record:
             cost = Cost(**data.pop("cost"))
             produced = data.pop("yield")
             rows = None if produced is None else Yield(**produced)
-            log_tail, notes = tuple(data.pop("log_tail")), tuple(data.pop("notes"))
-            return cls(cell=cell, scores=scores, cost=cost, yield_=rows, log_tail=log_tail, notes=notes, **data)
+            log_tail, notes, metrics = (tuple(data.pop(name)) for name in ("log_tail", "notes", "evaluation"))
+            return cls(
+                cell=cell,
+                scores=scores,
+                cost=cost,
+                yield_=rows,
+                log_tail=log_tail,
+                notes=notes,
+                evaluation=metrics,
+                **data,
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise TabOrderError(
                 f"{source} is not a complete record ({error}): delete it so that its cell is run again."

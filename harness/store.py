@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,18 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """A frame as Parquet; equal frames give equal bytes."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False, engine="pyarrow", compression="zstd")
+    return buffer.getvalue()
+
+
 class ResultStore:
     """Finished cells under ``root/runs/<dataset>/<generator>/<seed>-<key8>/``.
 
-    Each folder holds ``record.json`` (the truth), ``synthetic.parquet`` (when a table was made), ``log.txt`` and, while or
-    after an unfinished attempt, ``work/`` (the generator's checkpoints).
+    Each folder holds ``record.json`` (the truth), ``synthetic.parquet`` and ``generation.json`` (when a table was made),
+    ``log.txt`` and, after an unfinished attempt, ``work/`` (the generator's checkpoints).
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -74,6 +82,10 @@ class ResultStore:
     def anchors(self) -> Path:
         """Where the evaluator keeps anchor scores, computed once per dataset."""
         return self.root / "anchors"
+
+    def dataset_dir(self, name: str, checksum: str) -> Path:
+        """Where a dataset's tables, schema, rules and FDs are kept for cells and reports."""
+        return self.root / "datasets" / f"{safe_name(name, 'dataset')}-{checksum[:8]}"
 
     def cell_dir(self, cell: Cell) -> Path:
         """The folder of a cell; its path states the cell's identity.
@@ -92,21 +104,23 @@ class ResultStore:
         return path
 
     @contextmanager
-    def lock(self, cell: Cell) -> Iterator[None]:
-        """Hold the cell while working on it. The lock dies with its process, so none is ever stale.
+    def lock(self, cell: Cell, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the cell while working on it, waiting for another process that does; ``on_wait`` is called once then.
 
-        Raises:
-            TabOrderError: when another live process holds it.
+        The lock is the operating system's and dies with its process, so none is ever stale.
         """
         folder = self.cell_dir(cell)
         folder.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(folder / ".lock")
         try:
-            with FileLock(folder / ".lock", timeout=0):
-                yield
+            guard.acquire(timeout=0)
         except Timeout:
-            raise TabOrderError(
-                f"{folder} is being worked on by another process: wait for it, or use another store.root."
-            ) from None
+            on_wait()
+            guard.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            guard.release()
 
     def read(self, cell: Cell) -> Record | None:
         """The stored record of a cell; ``None`` when there is none or it cannot be used (it will be made again)."""

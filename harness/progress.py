@@ -1,0 +1,81 @@
+"""What a person sees while a cell runs: one line rewritten on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+SHOWN = {"rows_per_second": "{:,.0f} rows/s", "eta": "ETA {:.0f} s", "loss": "loss {:.4f}", "epoch": "epoch {:.4g}"}
+
+
+def seconds(value: float | None) -> str:
+    """A duration for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if value is None:
+        return "–"
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )
+
+
+class CellProgress:
+    """Shows the events of one cell.
+
+    Args:
+        label: what runs, e.g. ``adult · ctgan · seed 0``.
+        stream: where to write; ``None`` means standard error as it is at that moment.
+        every: seconds between lines when the stream is not a terminal.
+    """
+
+    def __init__(self, label: str, stream: TextIO | None = None, every: float = 15.0) -> None:
+        self.label = label
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._every = every
+        self._last = time.monotonic()
+        self._stage = ""
+        self._begin = time.monotonic()
+        self._dirty = False
+
+    def say(self, text: str) -> None:
+        """Write a whole line."""
+        self._clear()
+        self._stream.write(f"{self.label}: {text}\n")
+        self._stream.flush()
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Show an event of :mod:`harness.worker`."""
+        now = time.monotonic()
+        if "stage" in event and "seconds" not in event:
+            self._stage, self._begin = str(event["stage"]), now
+        if not self._terminal and now - self._last < self._every:
+            return
+        self._last = now
+        text = f"{self.label}: {self._stage} {self._details(event, now)}".rstrip()
+        if self._terminal:
+            self._stream.write(f"\r\x1b[2K{text[:160]}")
+            self._dirty = True
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def _details(self, event: Mapping[str, Any], now: float) -> str:
+        if "progress" not in event:
+            return ""
+        done, total = event.get("done"), event.get("total")
+        parts = [f"{done:,.0f}/{total:,.0f}" if total else f"{done:,.0f}"]
+        parts += [form.format(event[name]) for name, form in SHOWN.items() if event.get(name) is not None]
+        if total and done and "eta" not in event:
+            parts.append(f"ETA {seconds((now - self._begin) / done * (total - done))}")
+        return " · ".join(parts)
+
+    def _clear(self) -> None:
+        if self._dirty:
+            self._stream.write("\r\x1b[2K")
+            self._dirty = False
