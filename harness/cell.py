@@ -301,7 +301,7 @@ def _rescore(job: Job, record: Record, dataset_dir: Path, specs: list[Mapping[st
     if outcome.exception == "TabOrderError":
         raise TabOrderError(str(outcome.error))
     if outcome.result is None:
-        status: Status = "failed" if outcome.ending in ("raised", "done") else outcome.ending
+        status, _ = _status(outcome, 0, "scoring")
         name = f"{outcome.exception}: " if outcome.exception else ""
         failed = replace(record, status=status, error=f"scoring: {name}{outcome.error}", log_tail=outcome.log_tail)
         job.store.write(failed)

@@ -1,0 +1,55 @@
+# Two commands for newcomers: `make demo` and `make test`. Both set up .venv from the pinned lock first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test lint bench bench-peers lock clean
+
+help:
+	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
+	@echo "make test         set up .venv and run the tests"
+	@echo "make lint         ruff and strict mypy"
+	@echo "make bench        speed figures (pytest-benchmark)"
+	@echo "make bench-peers  speed beside other packages, each in its own environment"
+	@echo "make lock         resolve requirements.lock again from pyproject.toml"
+
+$(READY): requirements.lock pyproject.toml
+	@echo "==> creating $(VENV) with $$($(PYTHON) --version)"
+	$(PYTHON) -m venv $(VENV)
+	@echo "==> installing the pinned packages of requirements.lock (a few minutes the first time)"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY)
+
+demo: setup
+	@echo "==> quickstart: two language-model arms, CTGAN and TVAE on two embedded tables"
+	$(BIN)/python -m harness experiment=quickstart
+
+test: setup
+	@echo "==> tests"
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m pytest tests/bench -m bench --benchmark-enable --benchmark-columns=median,min,max,rounds
+
+bench-peers: setup
+	$(BIN)/python -m harness.peers
+
+lock:
+	$(PYTHON) -m venv .venvs/lock
+	.venvs/lock/bin/python -m pip install --quiet uv
+	.venvs/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	  --no-header --no-annotate --quiet --output-file .venvs/resolved.txt
+	@# A CUDA build of torch brings its own libraries; a CPU build must not.
+	grep -vE '^(nvidia-|cuda-|triton)' .venvs/resolved.txt > requirements.lock
+
+clean:
+	rm -rf $(VENV) .venvs build *.egg-info

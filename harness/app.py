@@ -1,0 +1,181 @@
+"""From a composed configuration to a cell: below this module there are only typed, frozen values."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from harness.errors import TabOrderError
+from harness.isolation import Limits
+from harness.progress import CellProgress, seconds
+from harness.store import ResultStore, safe_name
+from harness.sweep import TOTAL_VARIABLE, JobOutcome
+
+SINGLE: list[JobOutcome] = []
+"""The outcome of a single run in this process; the command line reads it after Hydra returns."""
+
+_LOADED: dict[str, Any] = {}
+
+
+def run(config: DictConfig) -> None:
+    """Run the cell a configuration describes; in a sweep nothing a cell does ends the sweep."""
+    hydra = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        SINGLE.append(_run_one(config, CellProgress(_label(config))))
+        return
+    number = int(hydra.job.num)
+    label = f"[{number + 1}/{os.environ.get(TOTAL_VARIABLE, '?')}] {_label(config)}"
+    try:
+        outcome = _run_one(config, CellProgress(label))
+    except TabOrderError as error:
+        outcome = JobOutcome(_label(config), "invalid", "absent", str(error))
+        print(f"{label}: {error}", file=sys.stderr, flush=True)
+    except Exception as error:
+        traceback.print_exc()
+        outcome = JobOutcome(_label(config), "error", "absent", f"{type(error).__name__}: {error}")
+    outcome.save(Path(hydra.sweep.dir), number)
+
+
+def _label(config: DictConfig) -> str:
+    choices = HydraConfig.get().runtime.choices
+    return f"{choices['dataset']} · {config.generator_name or choices['generator']} · seed {config.seed}"
+
+
+def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
+    from harness.cell import CellResult, run_cell
+    from harness.worker import build
+
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    begin = time.monotonic()
+    result: CellResult = run_cell(_job(plain), progress)
+    cell = result.cell
+    if result.record is None:
+        progress.say("no result is stored, and cache=only runs nothing")
+        return JobOutcome(_label(config), "absent", result.how)
+    record = result.record
+    progress.say(_line(result, time.monotonic() - begin))
+    if result.how != "reused" and plain["tracker"] is not None:
+        note = build(plain["tracker"]).publish(record, ResultStore(plain["store"]["root"]))
+        if note:
+            progress.say(note)
+    return JobOutcome(f"{cell.dataset} · {cell.generator} · seed {cell.seed}", record.status, result.how, record.error)
+
+
+def _line(result: Any, elapsed: float) -> str:
+    record = result.record
+    if result.how == "reused":
+        return f"{record.status}, reused (nothing was refitted)"
+    if record.error and not record.scores:
+        return f"{record.status}: {record.error}"
+    cost = record.cost
+    spent = f"fit {seconds(cost.fit_seconds)}, sample {seconds(cost.sample_seconds)}, evaluate {seconds(cost.evaluate_seconds)}"
+    violation = record.score("dependencies.fd_violation_rate")
+    extra = (
+        f", FD violation rate {violation.value:.4g}" if violation is not None and violation.value is not None else ""
+    )
+    return f"{record.status}, {result.how} in {seconds(elapsed)} ({spent}){extra}"
+
+
+def _job(plain: Mapping[str, Any]) -> Any:
+    from harness.cell import Evaluation, Job
+
+    choices = HydraConfig.get().runtime.choices
+    name = plain["generator_name"] or choices["generator"]
+    workers = _workers()
+    limits = plain["limits"]
+    memory = (
+        0.9 * psutil.virtual_memory().total / 2**30 / workers
+        if limits["memory_gib"] == "auto"
+        else limits["memory_gib"]
+    )
+    dataset = _dataset(plain["dataset"])
+    evaluation = plain["evaluation"]
+    return Job(
+        dataset=dataset,
+        generator=safe_name(str(name), "generator"),
+        spec=plain["generator"],
+        seed=_integer(plain["seed"], "seed"),
+        n_rows=None if plain["n_rows"] is None else _integer(plain["n_rows"], "n_rows"),
+        evaluation=Evaluation(tuple(evaluation["metrics"].values()), _integer(evaluation["seed"], "evaluation.seed")),
+        store=ResultStore(plain["store"]["root"]),
+        cache=plain["cache"],
+        generate_limits=Limits(limits["timeout_seconds"], memory),
+        score_limits=Limits(limits["score_timeout_seconds"], memory),
+        threads=_threads(limits["threads"], workers),
+        dataset_params={key: value for key, value in plain["dataset"].items() if _is_parameter(key)},
+        command=_command(),
+        sweep=plain["sweep"] or choices.get("experiment"),
+        facts={"scale": choices.get("scale"), "workers": workers},
+    )
+
+
+def _integer(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TabOrderError(f"{name}={value!r} is not a whole number.")
+    return value
+
+
+def _is_parameter(key: str) -> bool:
+    """Where a table came from is no part of what it is (its checksum says that), and may be private."""
+    return key not in (
+        "_target_",
+        "mirror",
+        "cache_dir",
+        "rules",
+        "fds",
+        "train",
+        "test",
+        "files",
+        "resources",
+        "url_base",
+    )
+
+
+def _dataset(spec: Mapping[str, Any]) -> Any:
+    """Load a dataset, once per process and configuration."""
+    from harness.worker import build
+
+    key = repr(sorted(spec.items(), key=lambda item: item[0]))
+    if key not in _LOADED:
+        _LOADED.clear()  # sweeps visit one dataset after another; two large tables need not be in memory
+        _LOADED[key] = build(spec)
+    return _LOADED[key]
+
+
+def _workers() -> int:
+    """Cells that run at the same time on this machine under the chosen launcher."""
+    from harness.environment import available_cpus
+
+    launcher = HydraConfig.get().launcher
+    count = launcher.get("n_jobs") if HydraConfig.get().mode == RunMode.MULTIRUN else None
+    if count is None:
+        return 1
+    return available_cpus() if count < 1 else int(count)
+
+
+def _threads(wanted: Any, workers: int) -> int:
+    from harness.environment import available_cpus
+
+    if wanted is None:
+        return max(1, available_cpus() // workers)
+    return max(1, _integer(wanted, "limits.threads"))
+
+
+def _command() -> str:
+    """The command line that runs this one cell again."""
+    hydra = HydraConfig.get()
+    words = list(hydra.overrides.task)
+    flag = ["-m"] if hydra.mode == RunMode.MULTIRUN and not hydra.runtime.choices.get("experiment") else []
+    flag = [] if not any(word.startswith("experiment=") for word in words) else flag
+    return shlex.join(["python", "-m", "harness", *flag, *words])

@@ -1,0 +1,118 @@
+"""Bookkeeping of a sweep: every job leaves one small file, and the end of the sweep reads them back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from harness.record import SCORED
+from harness.store import write_atomic
+
+TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How one job of a sweep ended.
+
+    Attributes:
+        label: dataset, generator and seed.
+        status: a record's status; ``absent`` (``cache=only``), ``invalid`` (a user's mistake) or ``error`` (a defect of the harness).
+        how: ``computed``, ``scored``, ``reused`` or ``absent``.
+        error: one sentence, or ``None``.
+    """
+
+    label: str
+    status: str
+    how: str
+    error: str | None = None
+
+    def save(self, folder: Path, number: int) -> None:
+        """Leave the outcome where the end of the sweep finds it."""
+        write_atomic(
+            folder / f"outcome-{number:05d}.json", (json.dumps(asdict(self), ensure_ascii=False) + "\n").encode()
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A sweep that has ended: its outcomes and its configuration."""
+
+    outcomes: tuple[JobOutcome, ...]
+    total: int
+    config: Mapping[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any job has no usable result."""
+        return len(self.outcomes) < self.total or any(one.status not in SCORED for one in self.outcomes)
+
+
+def read_outcomes(folder: Path) -> tuple[JobOutcome, ...]:
+    """The outcomes in job order."""
+    return tuple(
+        JobOutcome(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("outcome-*.json"))
+    )
+
+
+def summary(outcomes: Sequence[JobOutcome], total: int | None = None) -> str:
+    """The last line of a sweep, e.g. ``8 cells: 7 ok, 1 timeout (5 computed, 3 reused).``"""
+    statuses, ways = Counter(one.status for one in outcomes), Counter(one.how for one in outcomes)
+    known = ", ".join(
+        f"{count} {status}" for status, count in sorted(statuses.items(), key=lambda item: (item[0] != "ok", item[0]))
+    )
+    lost = (total or len(outcomes)) - len(outcomes)
+    if lost:
+        known += f"{', ' if known else ''}{lost} without an outcome"
+    how = ", ".join(f"{count} {way}" for way, count in sorted(ways.items()))
+    return f"{total or len(outcomes)} cells: {known} ({how or 'none ran'})."
+
+
+FINISHED: list[Finished] = []
+"""What the callback saw in this process; the command line reads it after Hydra returns."""
+
+
+class SweepCallback(Callback):
+    """Counts the jobs before a sweep and collects their outcomes after it."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Make the number of jobs known to the jobs."""
+        os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Collect."""
+        from omegaconf import OmegaConf
+
+        outcomes = read_outcomes(Path(config.hydra.sweep.dir))
+        task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "sweep", "outputs")}
+        task["experiment"] = config.hydra.runtime.choices.get("experiment")
+        FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task))
+
+
+def _count_jobs(config: DictConfig) -> int:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+    return sum(len(batch) for batch in BasicSweeper.split_arguments(overrides, None))
+
+
+def discard_if_empty(folder: Path) -> None:
+    """Remove the folder of a sweep that ended before any job did."""
+    if folder.is_dir() and not read_outcomes(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in (folder.parent, folder.parent.parent):
+            try:
+                parent.rmdir()
+            except OSError:
+                return
