@@ -1,1 +1,5 @@
-"""The HTML report, a pure function of records and stored synthetic tables."""
+"""One self-contained HTML file: leaderboard and a section per dataset, from records and stored tables alone."""
+
+from harness.report.page import page
+
+__all__ = ["page"]

@@ -1,0 +1,109 @@
+"""Generators against each other on the kept datasets: ranks, Elo, pairwise probabilities, Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from harness import statistics as st
+from harness.seeding import rng
+from harness.standings import Pair, Row, Standings, matrix
+from harness.statistics import Array, Estimate
+
+MOST_PAIRED = 20
+"""With more ranked generators than this, pairs are formed with the leader only."""
+
+
+def compare(board: Standings) -> Standings:
+    """Return the standings with rows ranked and ordered: best overall first, reference generators last."""
+    ranked = board.ranked
+    values = matrix(board, board.kept, ranked, lambda unit: unit.overall)
+    complete = st.present(values).all(axis=1)
+    values = values[complete]
+    kept = [dataset for dataset, whole in zip(board.kept, complete, strict=True) if whole]
+    by_label = {row.label: row for row in board.rows}
+    pairs: list[Pair] = []
+    distance, anchor = None, None
+    if kept and len(ranked) > 1:
+        samples = st.hierarchical_bootstrap(values, board.policy.draws, rng(board.policy.seed, "leaderboard", "ranks"))
+        by_label |= _with_ranks(by_label, ranked, values, samples)
+        distance = st.critical_difference(len(ranked), len(kept)) if len(kept) > 1 else None
+        anchor, ratings = _elo(board, kept, ranked)
+        by_label |= {label: replace(by_label[label], elo=rating) for label, rating in ratings.items()}
+        pairs = _pairs(board, ranked, values, samples)
+    front = st.pareto(
+        [_seconds(by_label[label]) for label in ranked],
+        [None if (found := by_label[label].overall) is None else found.value for label in ranked],
+    )
+    by_label |= {label: replace(by_label[label], pareto=on) for label, on in zip(ranked, front, strict=True)}
+    ordered = sorted(by_label.values(), key=lambda row: (row.reference, -_quality(row), row.label))
+    return replace(board, rows=ordered, kept=kept, pairs=pairs, critical_difference=distance, elo_anchor=anchor)
+
+
+def _quality(row: Row) -> float:
+    return -1.0 if row.overall is None else row.overall.value
+
+
+def _seconds(row: Row) -> float | None:
+    if row.cost.fit_seconds is None or row.cost.sample_seconds is None:
+        return None
+    return row.cost.fit_seconds + row.cost.sample_seconds
+
+
+def _with_ranks(rows: dict[str, Row], ranked: Sequence[str], values: Array, samples: Array) -> dict[str, Row]:
+    mean_ranks = st.ranks(st.seed_means(values)).mean(axis=0)
+    drawn = st.ranks(samples).mean(axis=1)
+    result = {}
+    for g, label in enumerate(ranked):
+        middle = [st.iqm(draw) for draw in samples[:, :, g]]
+        result[label] = replace(
+            rows[label],
+            mean_rank=st.estimate(float(mean_ranks[g]), drawn[:, g]),
+            iqm=st.estimate(st.iqm(values[:, g]), np.array(middle)),
+        )
+    return result
+
+
+def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate]]:
+    """Ratings with bootstrap intervals, and what was pinned at 1000: the policy's anchor, else the mean of all."""
+    names = sorted({(unit.generator, unit.record.cell.generator) for unit in board.units})
+    anchor = next((label for label, name in names if board.policy.anchor in (label, name)), None)
+    players = [*ranked] if anchor is None or anchor in ranked else [*ranked, anchor]
+    values = matrix(board, kept, players, lambda unit: unit.overall)
+    if anchor is not None and not st.present(values).all():
+        anchor, players = None, [*ranked]
+        values = matrix(board, kept, players, lambda unit: unit.overall)
+    samples = st.hierarchical_bootstrap(values, board.policy.draws, rng(board.policy.seed, "leaderboard", "elo"))
+    pinned = None if anchor is None else players.index(anchor)
+    won = np.concatenate(
+        [st.wins(block) for block in np.array_split(samples, max(1, samples.size * len(players) // 5_000_000))]
+    )
+    drawn, value = st.elo(won, pinned), st.elo(st.wins(st.seed_means(values)), pinned)
+    return anchor or "the mean of all", {
+        label: st.estimate(float(value[g]), drawn[:, g]) for g, label in enumerate(players)
+    }
+
+
+def _pairs(board: Standings, ranked: Sequence[str], values: Array, samples: Array) -> list[Pair]:
+    means = st.seed_means(values)
+    order = np.argsort(-means.mean(axis=0), kind="stable")
+    wanted = list(combinations(order, 2)) if len(ranked) <= MOST_PAIRED else [(order[0], other) for other in order[1:]]
+    result = []
+    for i, j in wanted:
+        random = rng(board.policy.seed, "leaderboard", "signed rank", ranked[i], ranked[j])
+        difference = means[:, i] - means[:, j]
+        better = st.improvement_by_dataset(values[:, i], values[:, j])
+        redrawn = better[random.integers(0, len(better), (board.policy.draws, len(better)))].mean(axis=1)
+        result.append(
+            Pair(
+                ranked[i],
+                ranked[j],
+                st.estimate(float(difference.mean()), (samples[:, :, i] - samples[:, :, j]).mean(axis=1)),
+                st.estimate(float(better.mean()), redrawn),
+                st.bayesian_signed_rank(difference, board.policy.rope, random),
+            )
+        )
+    return result

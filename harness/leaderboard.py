@@ -1,0 +1,229 @@
+"""The leaderboard: records in, tables out. ``python -m harness.leaderboard store.root=DIR output=DIR``.
+
+Writes ``leaderboard.csv`` (a row per generator), ``leaderboard_by_dataset.csv``, ``leaderboard.json`` (everything, strict
+JSON) and ``index.html`` (:mod:`harness.report`), and returns the printable table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.comparison import compare
+from harness.errors import TabOrderError, choices
+from harness.notes import notes
+from harness.record import Record, finite
+from harness.standings import Policy, Row, Standings, collect
+from harness.statistics import Estimate
+from harness.store import Problem, ResultStore, write_atomic
+from harness.texttable import table, wrapped
+from harness.units import FAMILIES
+
+JSON_VERSION = 1
+
+USAGE = """python -m harness.leaderboard store.root=DIR [output=DIR] [missing=drop|worst] [anchor=NAME] [draws=N] [seed=N] [rope=X]
+
+Rebuild the leaderboard from the records of a store.
+  store.root  the store, a folder that holds runs/ (required)
+  output      where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard.json and index.html go (default: the store)
+  missing     drop: a dataset that some generator did not finish is left out for all; worst: each failed cell counts 0
+  anchor      the generator whose Elo rating is 1000 (default: independent)
+  draws       bootstrap draws (default: 1000); seed: of the bootstrap (default: 0)
+  rope        differences below this count as practically equal (default: 0.01)
+"""
+KEYS = ("store.root", "output", "missing", "anchor", "draws", "seed", "rope")
+
+
+def build(records: Iterable[Record], policy: Policy | None = None) -> Standings:
+    """Aggregate records into standings: averages, intervals, ranks, Elo, pairs.
+
+    Raises:
+        TabOrderError: when there is no record.
+    """
+    return compare(collect(records, policy or Policy()))
+
+
+def write(store: ResultStore, output: Path, policy: Policy | None = None) -> str:
+    """Write the leaderboard of a store and return the printable table (at most 120 columns).
+
+    Raises:
+        TabOrderError: when the store holds no usable record, or ``output`` cannot be written.
+    """
+    from harness.report import page
+
+    board, problems = load(store, policy)
+    said = notes(board, problems)
+    files = {
+        "leaderboard.csv": to_csv(board.rows),
+        "leaderboard_by_dataset.csv": to_csv(board.by_dataset),
+        "leaderboard.json": to_json(board, problems, said),
+        "index.html": page(board, store, problems, said),
+    }
+    try:
+        for name, text in files.items():
+            write_atomic(Path(output) / name, text.encode())
+    except OSError as error:
+        raise TabOrderError(
+            f"cannot write the leaderboard into {output} ({error}): choose another output folder."
+        ) from None
+    return table(board) + "\n" + wrapped(said) + f"Report: {Path(output) / 'index.html'}\n"
+
+
+def load(store: ResultStore, policy: Policy | None = None) -> tuple[Standings, list[Problem]]:
+    """Read a store's usable records and aggregate them; the rest comes back as problems.
+
+    Raises:
+        TabOrderError: when there is no such folder or no usable record in it.
+    """
+    if not store.runs.is_dir():
+        raise TabOrderError(
+            f"there is no result store at {store.root} (no runs/ folder): give store.root=DIR of a finished run."
+        )
+    records, problems = store.records()
+    problems += [
+        Problem(folder / "synthetic.parquet", "is missing: its scores are kept, its table is not shown.")
+        for record in records
+        if record.scores and not (folder := store.cell_dir(record.cell)).joinpath("synthetic.parquet").is_file()
+    ]
+    if not records:
+        culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])
+        raise TabOrderError(f"the store at {store.root} holds no usable record: run a sweep into it first.{culprits}")
+    return build(records, policy), [_inside(problem, store.root) for problem in problems]
+
+
+def _inside(problem: Problem, root: Path) -> Problem:
+    """The problem with paths within the store, so that equal stores give equal files wherever they lie."""
+    path = problem.path.relative_to(root) if problem.path.is_relative_to(root) else problem.path
+    return Problem(path, problem.reason.replace(f"{root}/", ""))
+
+
+def safe_cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV: every estimate as ``name, name_low, name_high``; empty where undefined."""
+    flat = [_flat(row) for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in flat)
+    return text.getvalue()
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    estimates: dict[str, Estimate | None] = {
+        "overall": row.overall,
+        **{family.key: row.families.get(family.key) for family in FAMILIES},
+        "fd_violation_rate": row.fd_violation,
+        "ml_efficacy_raw": row.ml,
+        "iqm": row.iqm,
+        "mean_rank": row.mean_rank,
+        "elo": row.elo,
+    }
+    flat: dict[str, Any] = {"dataset": row.dataset or "all", "generator": row.label, "reference": row.reference}
+    for name, found in estimates.items():
+        for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+            number = None if found is None else getattr(found, part)
+            flat[name + suffix] = None if number is None else round(number, 6)
+    flat |= {
+        "ml_efficacy_measures": " ".join(row.ml_measures),
+        **asdict(row.cost),
+        "pareto": row.pareto,
+        "datasets": row.n_datasets,
+        "seeds": row.n_seeds,
+        "cells": row.n_cells,
+        "failures": " ".join(f"{status}={count}" for status, count in row.failures.items()),
+    }
+    return flat
+
+
+def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) -> str:
+    """All numbers as strict JSON."""
+    data = {
+        "leaderboard_version": JSON_VERSION,
+        "policy": asdict(board.policy),
+        "families": [asdict(family) for family in FAMILIES],
+        "datasets": board.datasets,
+        "kept_datasets": board.kept,
+        "generators": [asdict(row) for row in board.rows],
+        "by_dataset": [asdict(row) for row in board.by_dataset],
+        "pairs": [asdict(pair) for pair in board.pairs],
+        "critical_difference": board.critical_difference,
+        "elo_anchor": board.elo_anchor,
+        "missing": [{"dataset": dataset, "generator": generator} for dataset, generator in board.missing],
+        "failures": [
+            {
+                "dataset": unit.dataset,
+                "generator": unit.generator,
+                "seed": unit.record.cell.seed,
+                "status": unit.record.status,
+                "error": unit.record.error,
+            }
+            for unit in board.units
+            if unit.record.status != "ok"
+        ],
+        "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in problems],
+        "notes": said,
+    }
+    return json.dumps(finite(data), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def parse(words: Sequence[str]) -> dict[str, str]:
+    """Read ``key=value`` words.
+
+    Raises:
+        TabOrderError: for a word without ``=``, an unknown key, or no ``store.root``.
+    """
+    given: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in KEYS:
+            raise TabOrderError(f"{choices(key, KEYS, 'key')} Write them as key=value.")
+        given[key] = value
+    if not given.get("store.root"):
+        raise TabOrderError("give store.root=DIR, the folder of the results; output=DIR says where the tables go.")
+    return given
+
+
+def _policy(given: dict[str, str]) -> Policy:
+    numbers: dict[str, Any] = {}
+    for key, kind in (("draws", int), ("seed", int), ("rope", float)):
+        if key in given:
+            try:
+                numbers[key] = kind(given[key])
+            except ValueError:
+                raise TabOrderError(
+                    f"{key}={given[key]} is not a number: write e.g. {key}={getattr(Policy, key)}."
+                ) from None
+    words: dict[str, Any] = {key: given[key] for key in ("missing", "anchor") if key in given}
+    return Policy(**words, **numbers)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry; returns the exit code (2 for the user's mistakes)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if any(word in ("-h", "--help") for word in words):
+        print(USAGE, end="")
+        return 0
+    try:
+        given = parse(words)
+        print(
+            write(ResultStore(given["store.root"]), Path(given.get("output") or given["store.root"]), _policy(given)),
+            end="",
+        )
+    except TabOrderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What has to be said beside the numbers: how they were made, what is missing, what they cannot show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.standings import Standings
+from harness.store import Problem
+from harness.units import FAMILIES
+
+MOST_NAMED = 8
+"""Missing pairs and problems named one by one; the rest are counted (all are in leaderboard.json)."""
+
+SMALL = ("smoke", "small")
+
+
+def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
+    """Sentences, most important first."""
+    return [
+        sentence
+        for sentence in (
+            _budgets(board),
+            _scale(board),
+            _policy(board),
+            *_evidence(board),
+            _references(board),
+            _failures(board),
+            _missing(board),
+            _incomplete(board),
+            _problems(problems),
+        )
+        if sentence
+    ]
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = f" and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else ""
+    return ", ".join(items[:MOST_NAMED]) + more
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 dataset``, ``3 datasets``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def scales(board: Standings) -> list[str]:
+    """The budget scales the records say they were run at."""
+    return sorted({str(scale) for unit in board.units if (scale := unit.record.environment.get("scale"))})
+
+
+def _budgets(board: Standings) -> str:
+    found = scales(board)
+    if not any(scale in SMALL for scale in found):
+        return ""
+    mixed = " Records of different budgets are mixed here." if len(found) > 1 else ""
+    return f"Budgets: {', '.join(found)} — a demonstration, not a ranking.{mixed}"
+
+
+def _scale(board: Standings) -> str:
+    shown = [f for f in FAMILIES if any(f.key in row.families for row in board.rows)]
+    if not shown:
+        return "No normalised score is defined: the records hold no scores with anchors."
+    quality = ", ".join(f.title for f in shown if f.quality)
+    aside = "; privacy is shown beside it" if any(not f.quality for f in shown) else ""
+    return (
+        f"Scores: 0 = columns sampled independently (or the worst possible value), 1 = held-out real rows; overall is the mean "
+        f"of {quality}{aside}. Intervals are 95 %, bootstrapped over datasets, then seeds."
+    )
+
+
+def _policy(board: Standings) -> str:
+    dropped = [dataset for dataset in board.datasets if dataset not in board.kept]
+    if board.policy.missing == "worst":
+        return "Missing cells (missing=worst): each failed or absent cell counts 0 in averages and ranks."
+    said = "Missing cells (missing=drop): a dataset some generator did not finish is left out for all"
+    if not dropped:
+        return f"{said}; none was. Failed seeds of finished pairs are not counted in averages."
+    if not board.kept:
+        return (
+            f"{said}; no dataset is complete, so averages are over each generator's own datasets, are NOT comparable, and nothing "
+            "is ranked. Run the missing cells, or use missing=worst."
+        )
+    return f"{said}: {_listed(dropped)}. Averages and ranks are over {plural(len(board.kept), 'dataset')}."
+
+
+def _evidence(board: Standings) -> list[str]:
+    if not board.kept:
+        return []
+    said = []
+    count = len(board.kept)
+    seeds = min((row.n_seeds for row in board.rows if row.n_seeds and not row.reference), default=0)
+    if count == 1:
+        said.append(
+            "One dataset: intervals cover seeds only; nothing here says how the order of generators would change on another table."
+        )
+    elif count < 6:
+        least = 2.0 ** (1 - count)
+        said.append(
+            f"{count} datasets are few: a two-sided signed-rank test over them cannot go below p = {least:.3g}, so no p-values are "
+            "given; read the intervals and the probabilities."
+        )
+    if seeds == 1:
+        said.append(
+            "One training seed: the spread between trainings is not known; use at least 3 (better 5) to compare generators."
+        )
+    return said
+
+
+def _references(board: Standings) -> str:
+    shown = [row.label for row in board.rows if row.reference]
+    return (
+        f"Below the line, not ranked, the ends of the scale: {', '.join(shown)}."
+        if shown and len(shown) < len(board.rows)
+        else ""
+    )
+
+
+def _failures(board: Standings) -> str:
+    found = Counter((unit.record.status, unit.generator) for unit in board.units if unit.record.status != "ok")
+    if not found:
+        return ""
+    parts = [f"{generator} {status} ×{count}" for (status, generator), count in sorted(found.items())]
+    return f"Not ok: {_listed(parts)} (of {plural(len(board.units), 'cell')})."
+
+
+def _missing(board: Standings) -> str:
+    if not board.missing:
+        return ""
+    total = len(board.datasets) * len(board.labels)
+    pairs = [f"{generator} on {dataset}" for dataset, generator in board.missing]
+    return f"Without any scored cell: {len(pairs)} of {total} pairs: {_listed(pairs)}."
+
+
+def _incomplete(board: Standings) -> str:
+    lacking = [unit for unit in board.units if unit.scored and unit.families and unit.overall is None]
+    if not lacking:
+        return ""
+    names = sorted({f"{unit.generator} on {unit.dataset}" for unit in lacking})
+    return f"Without an overall score, because a metric of the others is missing: {_listed(names)}."
+
+
+def _problems(problems: Sequence[Problem]) -> str:
+    if not problems:
+        return ""
+    return (
+        "Not used: "
+        + "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:MOST_NAMED])
+        + (f"; and {len(problems) - MOST_NAMED} more." if len(problems) > MOST_NAMED else "")
+    )

@@ -1,0 +1,208 @@
+"""Statistics for few datasets and few seeds: intervals and probabilities rather than p-values.
+
+Arrays are ``(datasets, generators, seeds)`` or ``(datasets, generators)``; NaN marks absent values; **higher is better**
+everywhere. Nothing here reads records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with a 95 % interval; the bounds are ``None`` where the data cannot give one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def present(values: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which pairs have at least one value, ``(D, L, S) → (D, L)``."""
+    return np.asarray(np.sum(~np.isnan(values), axis=2) > 0)
+
+
+def seed_means(values: Array) -> Array:
+    """Mean over seeds, ``(D, L, S) → (D, L)``; NaN where a pair has no value."""
+    counts = np.sum(~np.isnan(values), axis=2)
+    sums = np.nansum(values, axis=2)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def hierarchical_bootstrap(values: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Resample datasets, then seeds inside each (dataset, generator): ``(D, L, S) → (draws, D, L)``.
+
+    Every draw holds D datasets drawn with replacement, the same ones for all generators (so that differences stay paired),
+    and for each pair the mean of as many seeds as it has, drawn with replacement. With one dataset only seeds vary, with one
+    seed only datasets.
+    """
+    n_datasets, n_labels, n_seeds = values.shape
+    order = np.argsort(np.isnan(values), axis=2, kind="stable")
+    packed = np.take_along_axis(values, order, axis=2)
+    counts = np.sum(~np.isnan(values), axis=2)
+    result = np.empty((draws, n_datasets, n_labels))
+    block = max(1, int(2e6 // max(1, n_datasets * n_labels * n_seeds)))
+    slots = np.arange(n_seeds)
+    for start in range(0, draws, block):
+        size = min(block, draws - start)
+        chosen = rng.integers(0, n_datasets, (size, n_datasets))
+        have = counts[chosen]
+        pick = (rng.random((size, n_datasets, n_labels, n_seeds)) * have[..., None]).astype(np.intp)
+        drawn = packed[chosen[:, :, None, None], np.arange(n_labels)[None, None, :, None], pick]
+        drawn[slots >= have[..., None]] = 0.0
+        with np.errstate(invalid="ignore"):
+            result[start : start + size] = np.where(have > 0, drawn.sum(axis=3) / have, np.nan)
+    return result
+
+
+def interval(samples: Array, level: float = LEVEL) -> tuple[float, float] | None:
+    """Percentile interval of bootstrap samples ``(draws,)``; ``None`` when they do not vary or are absent."""
+    known = samples[~np.isnan(samples)]
+    if not len(known) or np.ptp(known) == 0:
+        return None
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def estimate(value: float, samples: Array) -> Estimate:
+    """A value with the percentile interval of its bootstrap samples."""
+    bounds = interval(samples)
+    return Estimate(value) if bounds is None else Estimate(value, *bounds)
+
+
+def ranks(means: Array) -> Array:
+    """Rank generators within each dataset: ``(…, L) → (…, L)``, 1 is best, ties share their mean rank."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(-means, axis=-1))
+
+
+def iqm(values: Array) -> float:
+    """Interquartile mean: the mean of the middle half of all values (Agarwal et al. 2021, rliable); NaNs are ignored.
+
+    The lowest and highest ``floor(n/4)`` values are left out, as ``scipy.stats.trim_mean(x, 0.25)`` does.
+    """
+    known = np.sort(values[~np.isnan(values)])
+    cut = len(known) // 4
+    return float(known[cut : len(known) - cut].mean()) if len(known) else math.nan
+
+
+def improvement_by_dataset(first: Array, second: Array) -> Array:
+    """Chance, dataset by dataset, that a run of ``first`` beats a run of ``second``; ties count half.
+
+    Args:
+        first: ``(D, S1)`` values of one generator, NaN where absent.
+        second: ``(D, S2)`` values of another.
+
+    Returns:
+        ``(D,)`` P(first > second) + P(equal)/2 over all pairs of seeds, NaN where one has none. Its mean over datasets is the
+        probability of improvement (Agarwal et al. 2021).
+    """
+    difference = first[:, :, None] - second[:, None, :]
+    pairs = np.sum(~np.isnan(difference), axis=(1, 2))
+    won = np.sum(difference > 0, axis=(1, 2)) + 0.5 * np.sum(difference == 0, axis=(1, 2))
+    return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
+
+
+@dataclass(frozen=True)
+class SignedRank:
+    """Posterior probabilities that the first is better, that both are practically equal, that the second is better."""
+
+    first: float
+    equal: float
+    second: float
+
+
+def bayesian_signed_rank(differences: Array, rope: float, rng: np.random.Generator, draws: int = 5000) -> SignedRank:
+    """Bayesian signed-rank test with a Dirichlet-process prior (Benavoli et al. 2014; 2017, JMLR 18(77), section 4.1).
+
+    Args:
+        differences: ``(D,)`` first − second, one per dataset (mean over seeds).
+        rope: differences within ±rope count as practically equal.
+        rng: source of the Dirichlet draws.
+        draws: posterior draws.
+
+    Returns:
+        The shares of posterior draws in which each outcome carries the most weight. The prior is one pseudo-observation of
+        strength 0.5 at a difference of 0. Weights are put on all Walsh averages (dᵢ + dⱼ)/2.
+    """
+    known = differences[~np.isnan(differences)]
+    points = np.concatenate([[0.0], known])
+    strength = np.concatenate([[0.5], np.ones(len(known))])
+    average = (points[:, None] + points[None, :]) / 2
+    weights = rng.dirichlet(strength, draws)
+    above = np.einsum("bi,ij,bj->b", weights, (average > rope).astype(float), weights)
+    below = np.einsum("bi,ij,bj->b", weights, (average < -rope).astype(float), weights)
+    outcome = np.stack([above, 1 - above - below, below])
+    best = outcome >= outcome.max(axis=0) - 1e-12
+    shares = (best / best.sum(axis=0)).mean(axis=1)
+    return SignedRank(*(float(share) for share in shares))
+
+
+def critical_difference(n_labels: int, n_datasets: int, alpha: float = 0.05) -> float:
+    """Nemenyi's critical difference of mean ranks, q_α √(k(k+1)/(6N)) (Demšar 2006); two closer ranks are not told apart."""
+    from scipy.stats import studentized_range
+
+    quantile = float(studentized_range.ppf(1 - alpha, n_labels, np.inf)) / math.sqrt(2)
+    return quantile * math.sqrt(n_labels * (n_labels + 1) / (6 * n_datasets))
+
+
+def cliques(mean_ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
+    """Maximal groups (first, last index) of ascending mean ranks that lie within ``distance``; singletons are left out."""
+    found: list[tuple[int, int]] = []
+    for first, rank in enumerate(mean_ranks):
+        last = max(index for index, other in enumerate(mean_ranks) if other - rank <= distance)
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found
+
+
+def wins(means: Array) -> Array:
+    """Count wins over datasets: ``(…, D, L) → (…, L, L)``, entry (i, j) = datasets on which i beats j, ties count half."""
+    first, second = means[..., :, None], means[..., None, :]
+    return np.asarray(((first > second) + 0.5 * (first == second)).sum(axis=-3))
+
+
+def elo(won: Array, anchor: int | None, anchor_rating: float = 1000.0, steps: int = 200) -> Array:
+    """Bradley–Terry strengths on the Elo scale, by minorise–maximise (Hunter 2004): ``(…, L, L) → (…, L)``.
+
+    A difference of 400 means odds of 10 to 1. One virtual tie per pair keeps the rating of an always-winner finite, so
+    ratings from few datasets stay close together. ``anchor`` (``None``: the mean of all) is pinned at
+    ``anchor_rating``.
+    """
+    count = won.shape[-1]
+    off = 1.0 - np.eye(count)
+    won = (won + 0.5) * off
+    games = won + np.swapaxes(won, -1, -2)
+    total = won.sum(axis=-1)
+    strength = np.ones(total.shape)
+    for _ in range(steps):
+        expected = (games / (strength[..., :, None] + strength[..., None, :])).sum(axis=-1)
+        updated = total / np.maximum(expected, 1e-12) if count > 1 else strength
+        updated = updated / np.exp(np.log(updated).mean(axis=-1, keepdims=True))
+        if np.allclose(updated, strength, rtol=1e-9, atol=0):
+            break
+        strength = updated
+    rating = 400.0 * np.log10(strength)
+    pinned = rating.mean(axis=-1, keepdims=True) if anchor is None else rating[..., anchor : anchor + 1]
+    return np.asarray(rating - pinned + anchor_rating)
+
+
+def pareto(cost: Sequence[float | None], quality: Sequence[float | None]) -> list[bool]:
+    """Which entries no other beats in both: lower ``cost`` and higher ``quality`` (one strictly); unknown is never on the front."""
+    known = [(c, q) for c, q in zip(cost, quality, strict=True) if c is not None and q is not None]
+
+    def beaten(c: float, q: float) -> bool:
+        return any((oc <= c and oq >= q) and (oc < c or oq > q) for oc, oq in known)
+
+    return [c is not None and q is not None and not beaten(c, q) for c, q in zip(cost, quality, strict=True)]

@@ -1,0 +1,251 @@
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from harness.errors import TabOrderError
+from harness.leaderboard import build, main, safe_cell, write
+from harness.standings import Policy
+from harness.store import ResultStore
+from harness.units import normalised, units
+from tests.factories import FD, grid, make_record, make_score, make_store
+
+# A hand-computed 3×3 matrix, one seed, full precision; overall level by dataset and generator:
+#
+#            a     b     c   mean   ranks      mean rank
+#   ctgan   .2    .4    .6    .4    3 2 1        2
+#   tvae    .4    .2    .3    .3    2 3 3        8/3
+#   llm     .9    .8    .4    .7    1 1 2        4/3
+LEVELS = {
+    "a": {"ctgan": [0.2], "tvae": [0.4], "llm": [0.9]},
+    "b": {"ctgan": [0.4], "tvae": [0.2], "llm": [0.8]},
+    "c": {"ctgan": [0.6], "tvae": [0.3], "llm": [0.4]},
+}
+
+
+def rows_by_label(board):
+    return {row.label: row for row in board.rows}
+
+
+def test_averages_and_ranks_of_the_hand_computed_matrix():
+    board = build(grid(LEVELS))
+    rows = rows_by_label(board)
+    assert [row.label for row in board.rows] == ["llm", "ctgan", "tvae"]
+    assert {k: row.overall.value for k, row in rows.items()} == pytest.approx({"ctgan": 0.4, "tvae": 0.3, "llm": 0.7})
+    assert {k: row.mean_rank.value for k, row in rows.items()} == pytest.approx(
+        {"ctgan": 2, "tvae": 8 / 3, "llm": 4 / 3}
+    )
+    # FD violation of a level is .9·(1 − level): mean for llm .9·(1 − .7) = .27
+    assert rows["llm"].fd_violation.value == pytest.approx(0.27)
+    # every llm run beats every ctgan run on a and b, loses on c: 2/3
+    pair = next(pair for pair in board.pairs if (pair.first, pair.second) == ("llm", "ctgan"))
+    assert pair.improvement.value == pytest.approx(2 / 3)
+    assert pair.difference.value == pytest.approx(0.3)
+    assert pair.posterior.first > pair.posterior.second
+
+
+def test_intervals_contain_the_value_and_shrink_with_agreement():
+    rows = rows_by_label(build(grid(LEVELS)))
+    for row in rows.values():
+        assert row.overall.low <= row.overall.value <= row.overall.high
+    same = build(grid({name: {"ctgan": [0.5, 0.5]} for name in "abc"}))
+    assert same.rows[0].overall.low is None
+
+
+def test_normalisation_is_anchored_clipped_and_undefined_without_gap():
+    assert normalised(make_score(FD, 0.45), "floor") == pytest.approx(0.5)  # (.45 − .9)/(0 − .9)
+    assert normalised(make_score("distribution.pair_trends", 0.5), "floor") == 0.0  # below the floor .8
+    assert normalised(make_score(FD, 0.0, floor=0.005), "floor") is None
+    assert normalised(make_score(FD, None), "floor") is None
+    # worst bound of a share to keep low is 1: (.75 − 1)/(.5 − 1)
+    assert normalised(make_score("privacy.dcr_share", 0.75), "bound") == pytest.approx(0.5)
+    assert normalised(make_score("coverage.missing_categories", 3.0, bounds=(0.0, None)), "bound") is None
+
+
+def test_one_generator_with_two_parameter_sets_gets_two_labels():
+    records = [
+        make_record("a", "llm", seed, cell={"params": {"order": order, "llm": {"layers": 2}}})
+        for order in ("fd", "fd_reversed")
+        for seed in (0, 1)
+    ]
+    records += [
+        make_record("b", "llm", 0, cell={"params": {"order": "fd", "llm": {"layers": 2}}}),
+        make_record("b", "ctgan"),
+    ]
+    assert [unit.generator for unit in units(records)] == [
+        "llm [order=fd]",
+        "llm [order=fd]",
+        "llm [order=fd_reversed]",
+        "llm [order=fd_reversed]",
+        "llm [order=fd]",
+        "ctgan",
+    ]
+
+
+def test_parameters_that_differ_only_between_datasets_do_not_split_a_generator():
+    records = [make_record(name, "llm", cell={"params": {"epochs": epochs}}) for name, epochs in (("a", 1), ("b", 9))]
+    assert {unit.generator for unit in units(records)} == {"llm"}
+
+
+def test_one_dataset_name_with_two_tables_gets_two_labels():
+    def of(rows, checksum):
+        return make_record("a", cell={"dataset_params": {"max_train_rows": rows}, "dataset_checksum": checksum})
+
+    assert [unit.dataset for unit in units([of(10, "f00"), of(20, "ba2")])] == [
+        "a [max_train_rows=10]",
+        "a [max_train_rows=20]",
+    ]
+    unknown = [make_record("a", cell={"dataset_checksum": c * 64}) for c in "ab"]
+    assert [unit.dataset for unit in units(unknown)] == ["a [checksum=aaaaaaaa]", "a [checksum=bbbbbbbb]"]
+
+
+def with_failure():
+    records = [r for r in grid(LEVELS) if (r.cell.dataset, r.cell.generator) != ("c", "tvae")]
+    return [*records, make_record("c", "tvae", status="timeout")]
+
+
+def test_drop_leaves_the_incomplete_dataset_out_for_all():
+    board = build(with_failure(), Policy(missing="drop"))
+    rows = rows_by_label(board)
+    assert board.kept == ["a", "b"]
+    assert board.missing == [("c", "tvae")]
+    # over a and b only: ctgan (.2 + .4)/2, tvae (.4 + .2)/2, llm (.9 + .8)/2
+    assert {k: r.overall.value for k, r in rows.items()} == pytest.approx({"ctgan": 0.3, "tvae": 0.3, "llm": 0.85})
+    assert rows["tvae"].failures == {"timeout": 1}
+
+
+def test_worst_counts_the_failed_cell_as_zero():
+    rows = rows_by_label(build(with_failure(), Policy(missing="worst")))
+    # tvae (.4 + .2 + 0)/3 = .2, the others keep three datasets
+    assert {k: r.overall.value for k, r in rows.items()} == pytest.approx({"ctgan": 0.4, "tvae": 0.2, "llm": 0.7})
+    assert rows["tvae"].mean_rank.value == pytest.approx((2 + 3 + 3) / 3)
+    assert rows["tvae"].fd_violation.value == pytest.approx(0.9 * (1 - 0.3))  # raw columns are never imputed
+
+
+def test_nothing_is_ranked_when_no_dataset_is_complete():
+    board = build([make_record("a", "ctgan"), make_record("b", "tvae")])
+    assert board.kept == []
+    assert all(row.mean_rank is None for row in board.rows)
+
+
+def test_references_are_shown_but_not_ranked_and_anchor_elo():
+    levels = {name: {**row, "independent": [0.0], "copy": [1.0]} for name, row in LEVELS.items()}
+    board = build(grid(levels))
+    rows = rows_by_label(board)
+    assert [row.label for row in board.rows[-2:]] == ["copy", "independent"]
+    assert rows["copy"].mean_rank is None
+    assert rows["llm"].mean_rank.value == pytest.approx(4 / 3)
+    assert board.elo_anchor == "independent"
+    assert rows["independent"].elo.value == pytest.approx(1000)
+    assert rows["llm"].elo.value > rows["ctgan"].elo.value > rows["tvae"].elo.value > 1000
+
+
+def test_a_cell_lacking_a_metric_of_the_others_has_no_overall():
+    records = [make_record("a", "ctgan"), make_record("a", "tvae", scores={"ml_efficacy.hgb.roc_auc": None})]
+    board = build(records, Policy(missing="worst"))
+    rows = rows_by_label(board)
+    assert rows["tvae"].overall.value == 0.0
+    assert rows["tvae"].families["dependencies"].value == pytest.approx(0.5)
+    assert rows["tvae"].families["ml_efficacy"].value == 0.0
+
+
+def test_pareto_front_of_cost_and_quality():
+    from harness.record import Cost
+
+    def cell(name, level, seconds):
+        return make_record("a", name, level=level, cost=Cost(seconds, 1.0, 1.0, 1))
+
+    rows = rows_by_label(build([cell("slow", 0.9, 100), cell("fast", 0.5, 1), cell("bad", 0.4, 50)]))
+    assert {k: row.pareto for k, row in rows.items()} == {"slow": True, "fast": True, "bad": False}
+
+
+def test_files_are_strict_deterministic_and_the_table_fits(tmp_path):
+    records = [
+        *with_failure(),
+        make_record("a", "a_generator_with_quite_a_long_name_that_goes_on", environment={"scale": "smoke"}),
+    ]
+    store = make_store(tmp_path / "store", records)
+    text = write(store, tmp_path / "one", Policy(missing="worst"))
+    write(store, tmp_path / "two", Policy(missing="worst"))
+    assert max(map(len, text.splitlines()[:-1])) <= 120
+    assert "Budgets: full, smoke — a demonstration, not a ranking." in text
+    assert "tvae timeout ×1" in text
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["index.html", "leaderboard.csv", "leaderboard.json", "leaderboard_by_dataset.csv"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    data = json.loads((tmp_path / "one" / "leaderboard.json").read_text(), parse_constant=pytest.fail)
+    assert data["policy"]["missing"] == "worst"
+    assert {"dataset": "c", "generator": "tvae"} in data["missing"]
+    assert data["failures"][0]["error"] == "timeout: it went wrong."
+    with (tmp_path / "one" / "leaderboard.csv").open() as file:
+        table = {row["generator"]: row for row in csv.DictReader(file)}
+    assert float(table["llm"]["overall"]) == pytest.approx(0.7)
+    assert table["tvae"]["failures"] == "timeout=1"
+
+
+def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):
+    store = make_store(tmp_path / "store", grid(LEVELS))
+    torn = store.cell_dir(grid(LEVELS)[0].cell) / "record.json"
+    torn.write_text(torn.read_text()[:50])
+    later = store.cell_dir(grid(LEVELS)[3].cell) / "record.json"
+    later.write_text(later.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    (store.cell_dir(grid(LEVELS)[1].cell) / "synthetic.parquet").unlink()
+    outside = tmp_path / "outside" / "x" / "0-00000000"
+    outside.mkdir(parents=True)
+    (outside / "record.json").write_text(make_record("z", "evil").to_json())
+    (store.runs / "z").symlink_to(tmp_path / "outside", target_is_directory=True)
+    text = " ".join(write(store, tmp_path / "out").split())
+    for said in ("is not valid JSON", "schema version 99", "synthetic.parquet: is missing", "leads out of the store"):
+        assert said in text
+    assert "evil" not in (tmp_path / "out" / "leaderboard.csv").read_text()
+    assert str(tmp_path) not in (tmp_path / "out" / "leaderboard.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["stroe.root=x"],
+            "unknown key 'stroe.root': the choices are anchor, draws, missing, output, rope, seed, store.root.",
+        ),
+        (["--force"], "unknown key '--force'"),
+        ([], "give store.root=DIR"),
+        (["store.root=nowhere"], "there is no result store at nowhere"),
+        (["store.root=nowhere", "missing=ignore"], "unknown missing policy 'ignore': the choices are drop, worst"),
+        (["store.root=nowhere", "draws=many"], "draws=many is not a number"),
+    ],
+)
+def test_mistakes_end_with_one_sentence_and_exit_2(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_records_is_a_clear_mistake(tmp_path):
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(TabOrderError, match="holds no usable record"):
+        write(ResultStore(tmp_path), tmp_path / "out")
+
+
+def test_command_line_in_a_fresh_process_loads_no_runner_or_torch(tmp_path):
+    make_store(tmp_path / "store", grid(LEVELS))
+    code = (
+        "import sys; from harness.leaderboard import main; "
+        f"assert main(['store.root={tmp_path / 'store'}', 'output={tmp_path / 'out'}']) == 0; "
+        "bad = {'torch', 'sdv', 'sdmetrics', 'sklearn', 'hydra', 'wandb', 'harness.cell'} & set(sys.modules); assert not bad, bad"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "llm" in done.stdout
+
+
+def test_text_that_a_spreadsheet_would_run_is_defused():
+    assert safe_cell("=1+1") == "'=1+1"
+    assert safe_cell("plain") == "plain"
+    assert safe_cell(-1.5) == -1.5
