@@ -18,10 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from harness.errors import TabOrderError, choices
 
@@ -29,6 +32,7 @@ Kind = Literal["categorical", "integer", "float"]
 Task = Literal["classification", "regression"]
 
 INTEGER_TEXT = r"[+-]?(?:0|[1-9][0-9]{0,17})"
+PLAIN_INTEGER = r"-?(?:0|[1-9][0-9]{0,17})"
 FLOAT_TEXT = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
@@ -123,28 +127,53 @@ class Schema:
 def infer_column(name: str, text: pd.Series[str], kind: Kind | None = None) -> Column:
     """Infer a column from its cells as written (``None`` where missing), or describe it under a given kind.
 
-    A column is ``integer`` when every present cell is a plain integer of at most 18 digits without leading zeros, ``float``
-    when every present cell is a finite number and at least one has a point or exponent, else ``categorical`` (also when all
-    cells are missing).
+    A column is ``integer`` when every present cell is a plain integer of at most 18 digits without leading zeros or a plus
+    sign, ``float`` when every present cell is a finite number of which at least one has a point or exponent (and none is a
+    whole number too big for a float64), else ``categorical`` (also when all cells are missing).
     """
-    present = text.dropna()
+    cells = pa.array(text.dropna().unique(), pa.string())
     if kind is None:
-        unique = pd.Series(present.unique(), dtype=object)
         kind = "categorical"
-        if len(unique) and unique.str.fullmatch(INTEGER_TEXT).all():
+        if len(cells) and _all_match(cells, PLAIN_INTEGER):
             kind = "integer"
-        elif len(unique) and unique.str.fullmatch(FLOAT_TEXT).all():
-            leading_zero = unique.str.fullmatch(r"[+-]?0[0-9]+.*").any()
-            finite = bool(np.isfinite(pd.to_numeric(unique)).all())
-            too_long = unique.str.fullmatch(r"[+-]?[0-9]{19,}").any()
-            kind = "float" if finite and not leading_zero and not too_long else "categorical"
-    decimals = float_decimals(pd.to_numeric(present, errors="coerce").to_numpy(float)) if kind == "float" else None
-    return Column(name, kind, decimals)
+        elif len(cells) and _all_match(cells, FLOAT_TEXT) and _exact_as_float(cells):
+            kind = "float"
+    if kind != "float":
+        return Column(name, kind)
+    numbers = parse_floats(cells.filter(_matches(cells, FLOAT_TEXT)))
+    return Column(name, kind, float_decimals(numbers))
+
+
+def _matches(cells: Any, pattern: str) -> Any:
+    return pc.match_substring_regex(cells, rf"\A(?:{pattern})\z")
+
+
+def _all_match(cells: Any, pattern: str) -> bool:
+    return bool(pc.all(_matches(cells, pattern), min_count=0).as_py())
+
+
+def _exact_as_float(cells: Any) -> bool:
+    """Whether numbers keep what is written: no leading zeros, no 17-digit id rounded, some point or exponent, no overflow."""
+    if pc.any(_matches(cells, r"[+-]?0[0-9].*")).as_py() or not pc.any(_matches(cells, r".*[.eE].*")).as_py():
+        return False
+    long = cells.filter(_matches(cells, r"[+-]?[0-9]{16,}(?:\.[0-9]*)?")).to_pylist()
+    exact = all(int(cell.split(".")[0]) == int(float(cell)) for cell in long)
+    return exact and bool(np.isfinite(parse_floats(cells)).all())
+
+
+def parse_floats(cells: Any) -> np.ndarray[Any, Any]:
+    """Cells that match ``FLOAT_TEXT`` as correctly rounded float64 (``pandas.to_numeric`` is off by an ulp on some)."""
+    return np.asarray(pc.cast(pc.utf8_ltrim(cells, "+"), pa.float64()).to_numpy(zero_copy_only=False))
 
 
 def float_decimals(values: np.ndarray[Any, Any]) -> int | None:
-    """The least number of digits after the point (at most 9) that writes every finite value exactly, or ``None``."""
+    """The least number of digits after the point (at most 9) that writes every finite value exactly, or ``None``.
+
+    Also ``None`` when a value reaches 1e15, where fixed-point text gets long and the test below is not exact.
+    """
     left = np.unique(values[np.isfinite(values)])
+    if len(left) and np.abs(left).max() >= 1e15:
+        return None
     for decimals in range(10):
         left = left[np.round(left, decimals) != left]
         if not len(left):
@@ -181,35 +210,72 @@ def _as_text(value: Any) -> str | None:
 def _conform_column(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[Any], int]:
     values = values.reset_index(drop=True)
     if column.kind == "categorical":
-        try:
-            codes, unique = pd.factorize(values.astype(object), use_na_sentinel=True)
-        except TypeError:  # unhashable cells, e.g. lists
-            codes, unique = pd.factorize(values.map(str), use_na_sentinel=True)
-        texts = np.array([*(_as_text(value) for value in unique), None], dtype=object)
-        return pd.Series(texts[codes], dtype=object, name=column.name), 0
-    missing = values.isna()
+        return _conform_categories(values).rename(column.name), 0
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
+        numbers, invalid = _conform_numbers(column, values)
+    else:  # text, categories, dates, anything: what counts is how the cell is written
+        numbers, invalid = _conform_text(column, values)
+    return numbers.rename(column.name), invalid
+
+
+def _factorize(values: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[str | None]]:
+    """Codes (-1 where missing) and the distinct cells as text."""
+    try:
+        codes, unique = pd.factorize(values.astype(object), use_na_sentinel=True)
+    except TypeError:  # unhashable cells, e.g. lists
+        codes, unique = pd.factorize(values.map(str), use_na_sentinel=True)
+    return codes, [_as_text(value) for value in unique]
+
+
+def _conform_categories(values: pd.Series[Any]) -> pd.Series[Any]:
+    codes, texts = _factorize(values)
+    return pd.Series(np.array([*texts, None], dtype=object)[codes], dtype=object)
+
+
+def _conform_numbers(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[Any], int]:
     if column.kind == "integer" and pd.api.types.is_integer_dtype(values.dtype):
-        return values.astype("Int64").rename(column.name), 0
-    if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
-        text = values.map(_as_text, na_action="ignore")
-        missing = missing | (text == "")
-        if column.kind == "integer":
-            plain = text.where(text.astype("string").str.fullmatch(INTEGER_TEXT).fillna(False).astype(bool))
-            exact = pd.to_numeric(plain, errors="coerce").astype("Int64") if plain.notna().any() else None
-            if exact is not None and plain.notna().sum() == (~missing).sum():
-                return exact.rename(column.name), 0
-        numbers = pd.to_numeric(text, errors="coerce")
-    else:
-        numbers = pd.to_numeric(values, errors="coerce")
-    floats = numbers.astype("float64")
+        whole = values.astype("UInt64" if pd.api.types.is_unsigned_integer_dtype(values.dtype) else "Int64")
+        too_big = (whole > np.iinfo(np.int64).max).fillna(False).astype(bool)
+        return whole.mask(too_big).astype("Int64"), int(too_big.sum())
+    floats = values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    missing = values.isna().to_numpy(dtype=bool)
     valid = np.isfinite(floats)
-    if column.kind == "integer":
-        valid &= (floats == np.floor(floats)) & (floats.abs() < 2.0**63)
-    invalid = int((~valid & ~missing).sum())
-    floats = floats.where(valid & ~missing)
     if column.kind == "float":
-        return floats.rename(column.name), invalid
-    return floats.astype("Int64").rename(column.name), invalid
+        return pd.Series(np.where(valid, floats, np.nan)), int((~valid & ~missing).sum())
+    valid &= (floats == np.floor(floats)) & (np.abs(floats) < 2.0**63)
+    digits = np.where(valid, floats, 0.0).astype(np.int64)
+    return pd.Series(pd.arrays.IntegerArray(digits, ~valid)), int((~valid & ~missing).sum())
+
+
+def _conform_text(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[Any], int]:
+    codes, texts = _factorize(values)
+    cells = pa.array(texts, pa.string())
+    missing = np.array([text is None or text == "" for text in [*texts, None]])[codes]
+    floats = np.full(len(texts) + 1, np.nan)
+    is_number = np.append(np.asarray(pc.fill_null(_matches(cells, FLOAT_TEXT), False)), False).astype(bool)
+    floats[is_number] = parse_floats(cells.filter(pa.array(is_number[:-1])))
+    if column.kind == "float":
+        floats[~np.isfinite(floats)] = np.nan
+        numbers = pd.Series(floats[codes])
+    else:
+        whole, valid = _whole_numbers(floats, texts)
+        numbers = pd.Series(pd.arrays.IntegerArray(whole[codes], ~valid[codes]))
+    return numbers, int((numbers.isna().to_numpy() & ~missing).sum())
+
+
+def _whole_numbers(
+    floats: np.ndarray[Any, Any], texts: list[str | None]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The numbers that fit an int64, exactly, and which do; beyond 2**53 digits are read from the text, not the float."""
+    valid = np.isfinite(floats) & (floats == np.floor(floats)) & (np.abs(floats) <= 2.0**63)
+    whole = np.zeros(len(floats), dtype=np.int64)
+    small = valid & (np.abs(floats) < 2.0**53)
+    whole[small] = floats[small].astype(np.int64)
+    for index in np.flatnonzero(valid & ~small):
+        exact = int(Decimal(str(texts[index])))
+        valid[index] = -(2**63) <= exact < 2**63
+        whole[index] = exact if valid[index] else 0
+    return whole, valid
 
 
 def conform(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str, int]]:
