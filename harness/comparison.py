@@ -21,7 +21,7 @@ def compare(board: Standings) -> Standings:
     """Return the standings with rows ranked and ordered: best overall first, reference generators last."""
     ranked = board.ranked
     values = matrix(board, board.kept, ranked, lambda unit: unit.overall)
-    complete = st.present(values).all(axis=1)
+    complete = np.asarray(st.present(values).all(axis=1))
     values = values[complete]
     kept = [dataset for dataset, whole in zip(board.kept, complete, strict=True) if whole]
     by_label = {row.label: row for row in board.rows}
@@ -54,17 +54,18 @@ def _seconds(row: Row) -> float | None:
 
 
 def _with_ranks(rows: dict[str, Row], ranked: Sequence[str], values: Array, samples: Array) -> dict[str, Row]:
-    mean_ranks = st.ranks(st.seed_means(values)).mean(axis=0)
+    means = st.seed_means(values)
+    mean_ranks = st.ranks(means).mean(axis=0)
     drawn = st.ranks(samples).mean(axis=1)
-    result = {}
-    for g, label in enumerate(ranked):
-        middle = [st.iqm(draw) for draw in samples[:, :, g]]
-        result[label] = replace(
+    middle = st.iqm(np.swapaxes(samples, 1, 2))
+    return {
+        label: replace(
             rows[label],
             mean_rank=st.estimate(float(mean_ranks[g]), drawn[:, g]),
-            iqm=st.estimate(st.iqm(values[:, g]), np.array(middle)),
+            iqm=st.estimate(float(st.iqm(means[:, g])), middle[:, g]),
         )
-    return result
+        for g, label in enumerate(ranked)
+    }
 
 
 def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate]]:

@@ -21,7 +21,7 @@ from harness.notes import notes
 from harness.record import Record, finite
 from harness.standings import Policy, Row, Standings, collect
 from harness.statistics import Estimate
-from harness.store import Problem, ResultStore, write_atomic
+from harness.store import Problem, ResultStore, collector_paused, write_atomic
 from harness.texttable import table, wrapped
 from harness.units import FAMILIES
 
@@ -94,7 +94,9 @@ def load(store: ResultStore, policy: Policy | None = None) -> tuple[Standings, l
     if not records:
         culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])
         raise TabOrderError(f"the store at {store.root} holds no usable record: run a sweep into it first.{culprits}")
-    return build(records, policy), [_inside(problem, store.root) for problem in problems]
+    with collector_paused():
+        board = build(records, policy)
+    return board, [_inside(problem, store.root) for problem in problems]
 
 
 def _inside(problem: Problem, root: Path) -> Problem:

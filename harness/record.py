@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from sys import intern
 from typing import Any, Literal, get_args
 
 from harness.errors import TabOrderError, choices
@@ -48,7 +49,7 @@ class Cell:
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """One number with its anchors.
 
@@ -161,7 +162,7 @@ class Record:
             )
         try:
             cell = Cell(**data.pop("cell"))
-            scores = tuple(Score(**{**score, "bounds": tuple(score["bounds"])}) for score in data.pop("scores"))
+            scores = tuple(_score(score) for score in data.pop("scores"))
             cost = Cost(**data.pop("cost"))
             produced = data.pop("yield")
             rows = None if produced is None else Yield(**produced)
@@ -176,10 +177,16 @@ class Record:
                 evaluation=metrics,
                 **data,
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise TabOrderError(
                 f"{source} is not a complete record ({error}): delete it so that its cell is run again."
             ) from None
+
+
+def _score(data: dict[str, Any]) -> Score:
+    # Names are interned: thousands of records share a few hundred of them.
+    low, high = data.pop("bounds")
+    return Score(metric=intern(data.pop("metric")), goal=intern(data.pop("goal")), bounds=(low, high), **data)
 
 
 def _refuse(name: str, source: str) -> None:

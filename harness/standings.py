@@ -199,8 +199,8 @@ def matrix(
                 lists[d, g] += [0.0] * (sum(value(unit) is None for unit in group) if group else 1)
     depth = max((len(values) for values in lists.values()), default=0)
     result = np.full((len(datasets), len(labels), max(depth, 1)), np.nan)
-    for (d, g), values in lists.items():
-        result[d, g, : len(values)] = values
+    for (d, g), numbers in lists.items():
+        result[d, g, : len(numbers)] = numbers
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import re
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -152,12 +154,28 @@ class ResultStore:
         """All readable records, ordered by path, and the files that could not be used."""
         found: list[Record] = []
         problems: list[Problem] = []
-        for path in sorted(self.runs.glob("*/*/*/record.json")):
-            if not path.resolve().is_relative_to(self.root.resolve()):
-                problems.append(Problem(path, "leads out of the store; not followed."))
-                continue
-            try:
-                found.append(Record.from_json(path.read_text(encoding="utf-8"), str(path)))
-            except (TabOrderError, OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(path, str(error)))
+        root = self.root.resolve()
+        inside = cache(lambda folder: folder.resolve().is_relative_to(root))
+        with collector_paused():
+            for path in sorted(self.runs.glob("*/*/*/record.json")):
+                linked = path.is_symlink() or path.parent.is_symlink()
+                if not inside(path.parent.parent) or (linked and not inside(path)):
+                    problems.append(Problem(path, "leads out of the store; not followed."))
+                    continue
+                try:
+                    found.append(Record.from_json(path.read_text(encoding="utf-8"), str(path)))
+                except (TabOrderError, OSError, UnicodeDecodeError) as error:
+                    problems.append(Problem(path, str(error)))
         return found, problems
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Without the cyclic collector, which would walk the growing heap again and again while nothing becomes garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
