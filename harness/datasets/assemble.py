@@ -48,12 +48,12 @@ def subsample(frame: pd.DataFrame, rows: int | None, *, seed: int, name: str) ->
     Raises:
         TabOrderError: when fewer than 2 rows are asked for.
     """
-    if rows is None or rows >= len(frame):
+    if rows is None:
         return frame, []
-    if rows < 2:
-        raise TabOrderError(
-            f"max_train_rows={rows} of dataset '{name}' is too few: at least 2 rows are needed to train."
-        )
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 2:
+        raise TabOrderError(f"max_train_rows={rows!r} of dataset '{name}': give a whole number of at least 2.")
+    if rows >= len(frame):
+        return frame, []
     kept = np.sort(rng(seed, name, "subsample").choice(len(frame), size=rows, replace=False))
     note = f"{rows} of {len(frame)} training rows used (max_train_rows, subsample_seed={seed})."
     return frame.iloc[kept].reset_index(drop=True), [note]

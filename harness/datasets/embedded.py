@@ -30,7 +30,7 @@ def _at_least(value: int, least: int, what: str) -> None:
 
 
 def _share(value: float, what: str) -> None:
-    if not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise TabOrderError(f"{what} is {value!r}: give a share between 0 and 1.")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.datasets.assemble import assemble, drop_missing_target
 from harness.datasets.base import Dataset
-from harness.datasets.reading import TextTable, canonical, infer_schema, read_text
+from harness.datasets.reading import TextTable, canonical, infer_schema, name_list, read_text
 from harness.errors import TabOrderError
 from harness.seeding import rng
 from harness.table import Schema, Task, infer_task
@@ -27,10 +27,10 @@ def csv_table(
     task: Task | None = None,
     test_share: float = 0.2,
     split_seed: int = 0,
-    missing: Sequence[str] = ("",),
+    missing: Sequence[str] | str = ("",),
     delimiter: str = ",",
     columns: Mapping[str, str] | None = None,
-    drop_columns: Sequence[str] = (),
+    drop_columns: Sequence[str] | str = (),
     drop_unlabelled: bool = False,
     rules: Sequence[Mapping[str, Any]] | None = None,
     fds: Sequence[Mapping[str, Any]] | None = None,
@@ -66,6 +66,7 @@ def csv_table(
     """
     if not train:
         raise TabOrderError("dataset=csv needs a file: give dataset.train=FILE (and optionally dataset.test=FILE).")
+    drop_columns = name_list(drop_columns, "drop_columns")
     text = read_text(train, missing=missing, delimiter=delimiter).drop(drop_columns)
     schema = _with_task(infer_schema(text, columns=columns), text, target, task)
     rows = canonical(text, schema)
@@ -106,13 +107,13 @@ def _with_task(schema: Schema, text: TextTable, target: str | None, task: Task |
     return Schema(schema.columns, target, task or infer_task(column, text.columns[target].values.to_pylist()))
 
 
-def _test_text(path: str, missing: Sequence[str], delimiter: str, drop_columns: Sequence[str]) -> TextTable:
+def _test_text(path: str, missing: Sequence[str] | str, delimiter: str, drop_columns: Sequence[str]) -> TextTable:
     text = read_text(path, missing=missing, delimiter=delimiter)
     return text.drop([name for name in drop_columns if name in text.columns])
 
 
 def _split(rows: pd.DataFrame, share: float, seed: int, source: str) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    if not 0 < share < 1:
+    if not isinstance(share, (int, float)) or not 0 < share < 1:
         raise TabOrderError(f"test_share is {share!r}: give a share between 0 and 1, or a test file.")
     held_out = max(1, round(share * len(rows)))
     if len(rows) - held_out < 2:

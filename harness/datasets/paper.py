@@ -8,7 +8,7 @@ from typing import Any
 from harness.datasets.assemble import assemble, drop_missing_target
 from harness.datasets.base import Dataset
 from harness.datasets.fetch import RemoteFile, Source
-from harness.datasets.reading import canonical, infer_schema, read_text
+from harness.datasets.reading import canonical, infer_schema, name_list, read_text
 from harness.errors import TabOrderError
 from harness.table import Task
 
@@ -24,9 +24,9 @@ def paper_table(
     licence: str,
     mirror: str | None = None,
     cache_dir: str = ".cache",
-    missing: Sequence[str] = ("",),
+    missing: Sequence[str] | str = ("",),
     columns: Mapping[str, str] | None = None,
-    drop_columns: Sequence[str] = (),
+    drop_columns: Sequence[str] | str = (),
     drop_unlabelled: bool = False,
     rules: Sequence[Mapping[str, Any]] | None = None,
     fds: Sequence[Mapping[str, Any]] | None = None,
@@ -61,6 +61,7 @@ def paper_table(
     Raises:
         TabOrderError: when a file is in neither mirror nor cache and cannot be downloaded, or is not the published one.
     """
+    drop_columns = name_list(drop_columns, "drop_columns")
     source = Source(url_base, mirror, cache_dir)
     paths = [source.locate(RemoteFile.from_config(file)) for file in (train, test)]
     texts = [read_text(path, missing=missing).drop(drop_columns) for path in paths]

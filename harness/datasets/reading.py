@@ -1,9 +1,7 @@
-"""Read CSV and Parquet tables as they are written, and write tables that read back equal."""
+"""Read CSV and Parquet tables as they are written, infer their schema, bring them to canonical form."""
 
 from __future__ import annotations
 
-import codecs
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from harness.datasets.csvfile import check_names, read_csv
 from harness.errors import TabOrderError, choices
-from harness.table import FLOAT_TEXT, INTEGER_TEXT, Column, Kind, Schema, Task, format_cell, infer_column, parse_floats
-
-BLOCK_BYTES = 1 << 24
+from harness.table import FLOAT_TEXT, INTEGER_TEXT, Column, Kind, Schema, Task, infer_column, parse_floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +74,7 @@ class TextTable:
         return TextTable(self.source, kept)
 
 
-def read_text(path: str | Path, *, missing: Sequence[str] = ("",), delimiter: str = ",") -> TextTable:
+def read_text(path: str | Path, *, missing: Sequence[str] | str = ("",), delimiter: str = ",") -> TextTable:
     """Read a CSV (UTF-8, with or without byte-order mark) or Parquet file without interpreting its cells.
 
     Quoted cells may hold delimiters, quotes, line ends and NUL. Blank lines are no rows. Parquet floats are written as their
@@ -93,11 +89,11 @@ def read_text(path: str | Path, *, missing: Sequence[str] = ("",), delimiter: st
         TabOrderError: when there is no such file, it is a directory, not UTF-8 (the byte offset is named), empty, without data
             rows, ragged, or has unnamed or repeated columns.
     """
-    path = Path(path)
+    path, missing = Path(path).expanduser(), name_list(missing, "missing")
     if path.is_dir():
         raise TabOrderError(f"{path} is a directory: name a CSV or Parquet file.")
     try:
-        table = _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else _read_csv(path, delimiter)
+        table = _read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else read_csv(path, delimiter)
     except FileNotFoundError:
         raise TabOrderError(f"{path} does not exist: give the path of a CSV or Parquet file.") from None
     except OSError as error:
@@ -118,93 +114,6 @@ def read_text(path: str | Path, *, missing: Sequence[str] = ("",), delimiter: st
     )
 
 
-def _read_csv(path: Path, delimiter: str) -> Any:
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise TabOrderError(f"delimiter {delimiter!r} is not one character other than a quote or line end.")
-    balanced = _check_utf8(path)
-    _check_names(_header(path, delimiter), str(path))
-    if not balanced:
-        _check_rows(path, delimiter)
-    names = _header(path, delimiter)
-    options: dict[str, Any] = {
-        "parse_options": pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        "convert_options": pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())),
-            strings_can_be_null=False,
-        ),
-    }
-    try:
-        return pa_csv.read_csv(path, read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES), **options)
-    except pa.ArrowInvalid as error:
-        _check_rows(path, delimiter)
-        if "straddling" in str(error):  # a row longer than a block
-            whole = pa_csv.ReadOptions(block_size=max(path.stat().st_size + 1, BLOCK_BYTES))
-            return pa_csv.read_csv(path, read_options=whole, **options)
-        raise TabOrderError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]}).") from None
-
-
-def _check_utf8(path: Path) -> bool:
-    """Refuse bytes that are not UTF-8; return whether the file's quotes come in pairs."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    offset = quotes = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            start = offset - len(decoder.getstate()[0])
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                raise TabOrderError(
-                    f"{path} is not UTF-8 text: byte 0x{byte:02x} at offset {start + error.start} cannot be decoded; "
-                    "convert it (for example with iconv) or name a CSV file."
-                ) from None
-            offset += len(chunk)
-            quotes += chunk.count(b'"')
-    if decoder.getstate()[0]:
-        raise TabOrderError(f"{path} is not UTF-8 text: it ends inside a character at offset {offset}.")
-    if not offset:
-        raise TabOrderError(f"{path} is empty: a table needs a header and rows.")
-    return quotes % 2 == 0
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            return next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
-        except csv.Error as error:
-            raise TabOrderError(f"{path} has no readable header ({error}).") from None
-
-
-def _check_names(names: Sequence[str], source: str) -> None:
-    unnamed = [number for number, name in enumerate(names, 1) if not name.strip()]
-    if unnamed or not names:
-        raise TabOrderError(f"{source}: column {unnamed or [1]} has no name: give every column a name in the header.")
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise TabOrderError(f"{source} has more than one column named {repeated}: make the names unique.")
-
-
-def _check_rows(path: Path, delimiter: str) -> None:
-    """Find the first row of a wrong length or an unclosed quote. Slow, so only used when something is already wrong."""
-    width: int | None = None
-    limit = csv.field_size_limit(max(path.stat().st_size + 1, 1 << 17))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            for row in reader:
-                width = width or len(row)
-                if row and len(row) != width:
-                    raise TabOrderError(
-                        f"{path}, line {reader.line_num}: {len(row)} cells where the header has {width}: "
-                        "mend the row (quote cells that hold the delimiter)."
-                    )
-    except csv.Error as error:
-        if "unexpected end of data" in str(error):
-            raise TabOrderError(f"{path}: a quote opened in the last rows is never closed.") from None
-    finally:
-        csv.field_size_limit(limit)
-
-
 def _read_parquet(path: Path) -> Any:
     try:
         file = pq.ParquetFile(path)
@@ -213,7 +122,7 @@ def _read_parquet(path: Path) -> Any:
     except pa.ArrowInvalid as error:
         raise TabOrderError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]}).") from None
     index = [name for name in pandas.get("index_columns", []) if isinstance(name, str)]
-    _check_names(table.column_names, str(path))
+    check_names(table.column_names, str(path))
     return table.drop_columns(index)
 
 
@@ -223,14 +132,11 @@ def _is_text(kind: Any) -> bool:
 
 
 def _text_column(column: Any, kind: Kind | None, missing: Sequence[str], where: str) -> TextColumn:
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        raise TabOrderError(f"{where} holds {column.type} values: only text, numbers, booleans and dates work.")
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    try:
-        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise TabOrderError(
-            f"{where} holds {column.type} values: only text, numbers, booleans and dates work."
-        ) from None
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     array = encoded.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type).dictionary_encode()
@@ -255,6 +161,18 @@ def _objects(column: TextColumn) -> np.ndarray[Any, Any]:
     return np.asarray(cells[column.codes], dtype=object)
 
 
+def name_list(value: Sequence[str] | str | None, key: str) -> list[str]:
+    """A list of texts from a config value: one text is a list of one, ``None`` is an empty list.
+
+    Raises:
+        TabOrderError: for anything else.
+    """
+    items = [value] if isinstance(value, str) else value or []
+    if isinstance(items, Mapping) or not all(isinstance(item, str) for item in items):
+        raise TabOrderError(f"{key} is {value!r}: give a list of texts, such as {key}: [NA].")
+    return list(items)
+
+
 def infer_schema(
     table: TextTable,
     *,
@@ -273,6 +191,10 @@ def infer_schema(
     Raises:
         TabOrderError: for unknown columns or kinds.
     """
+    if not isinstance(columns or {}, Mapping):
+        raise TabOrderError(
+            f"columns is {columns!r}: give kinds by column name, such as columns: {{zip: categorical}}."
+        )
     given = dict(columns or {})
     for name in given:
         if name not in table.columns:
@@ -329,36 +251,3 @@ def _refuse_cell(table: TextTable, column: Column, text: TextColumn, fits: np.nd
         f"{column.kind}; mend the cell, list it under 'missing', or give the column another kind "
         f"(columns: {{{column.name}: categorical}})."
     )
-
-
-def write_csv(frame: pd.DataFrame, schema: Schema, path: str | Path) -> None:
-    """Write a canonical frame as UTF-8 CSV that :func:`read_text` reads back equal; missing cells are empty.
-
-    Floats are written with the column's decimals, at least one (so that they are read as floats), and with 17 significant
-    digits where those decimals would change the value.
-
-    Raises:
-        TabOrderError: for an empty category, which could not be told from a missing cell.
-    """
-    columns = []
-    for column in schema.columns:
-        codes, unique = pd.factorize(frame[column.name], use_na_sentinel=True)
-        texts = [_cell(column, value) for value in unique]
-        if "" in texts:
-            raise TabOrderError(
-                f"column '{column.name}' has an empty category, which CSV cannot tell from a missing cell."
-            )
-        columns.append(np.array([*texts, ""], dtype=object)[codes])
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(schema.names)
-        writer.writerows(zip(*columns, strict=True))
-
-
-def _cell(column: Column, value: Any) -> str:
-    text = format_cell(column, value) or ""
-    if column.kind == "float":
-        if float(text) != float(value):
-            return repr(float(value))
-        return text if any(mark in text for mark in ".e") else text + ".0"
-    return text
