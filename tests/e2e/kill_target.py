@@ -1,0 +1,27 @@
+"""A small sweep of slow cells, to be killed at any moment: ``python -m tests.e2e.kill_target STORE CELLS``."""
+
+import sys
+import time
+
+from harness.cell import Evaluation, Job, run_cell
+from harness.store import ResultStore
+from tests.contract.bad_generators import Good
+from tests.contract.test_bad_generators import SHAPES, dataset
+
+
+class Slow(Good):
+    def fit(self, train, schema, *, seed):
+        time.sleep(0.15)
+        super().fit(train, schema, seed=seed)
+
+
+def main() -> None:
+    store, cells = ResultStore(sys.argv[1]), int(sys.argv[2])
+    spec = {"_target_": "tests.e2e.kill_target.Slow"}
+    for seed in range(cells):
+        result = run_cell(Job(dataset(), "slow", spec, seed, Evaluation((SHAPES,)), store, n_rows=20))
+        print(seed, result.how, result.record.status, flush=True)
+
+
+if __name__ == "__main__":
+    main()
