@@ -1,0 +1,147 @@
+"""Replay a store into W&B: ``python -m harness.sync store.root=DIR [tracker.mode=online]``. Doing it again pushes nothing twice.
+
+Words: ``store.root=DIR`` (required), ``output=DIR`` (leaderboard folder, default ``<store.root>``), and
+``tracker.project= tracker.entity= tracker.mode=auto|online|offline tracker.group= tracker.dir= tracker.timeout=SECONDS
+tracker.tables=true|false``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import TabOrderError, choices
+from harness.store import ResultStore
+from harness.tracking import WandbTracker
+from harness.tracking.tracker import Published
+
+USAGE = "usage: python -m harness.sync store.root=DIR [output=DIR] [tracker.mode=auto|online|offline] [tracker.<option>=VALUE …]"
+TRACKER_OPTIONS = ("project", "entity", "mode", "group", "dir", "timeout", "tables")
+DEFAULT_TIMEOUT = 60.0  # nobody waits for a cell here
+
+
+@dataclass
+class Outcome:
+    """How many runs ended how (:class:`harness.tracking.tracker.Published`), and what there is to say."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, published: Published) -> None:
+        """Count one run."""
+        self.counts[published.how] += 1
+        if published.note:
+            self.notes.append(published.note)
+
+    def sentence(self) -> str:
+        """The last line of the command."""
+        pushed = sum(self.counts[how] for how in ("online", "uploading", "offline"))
+        where = ", ".join(f"{self.counts[how]} {how}" for how in ("online", "uploading", "offline") if self.counts[how])
+        detail = f" ({where})" if where else ""
+        return (
+            f"{pushed} pushed{detail}, {self.counts['skipped']} skipped (already there), {self.counts['failed']} failed"
+        )
+
+
+def sync(store: ResultStore, tracker: WandbTracker, output: Path) -> Outcome:
+    """Publish every readable record, then the leaderboard.
+
+    Raises:
+        TabOrderError: when the store holds no record.
+    """
+    records, problems = store.records()
+    outcome = Outcome(notes=[f"{problem.path}: {problem.reason}" for problem in problems])
+    if not records:
+        raise TabOrderError(
+            f"there is no record under {store.runs}: give the folder a sweep wrote to as store.root=DIR."
+        )
+    for number, record in enumerate(records, start=1):
+        cell = record.cell
+        try:
+            published = tracker.publish_cell(record, store)
+        except TabOrderError as error:
+            published = Published("failed", note=str(error))
+        outcome.add(published)
+        where = f" {published.where}" if published.where else ""
+        print(
+            f"[{number}/{len(records)}] {cell.dataset} {cell.generator} seed {cell.seed}: {published.how}{where}",
+            flush=True,
+        )
+    from harness import leaderboard
+
+    leaderboard.write(store, output)
+    published = tracker.publish_leaderboard(records, store, output)
+    outcome.add(published)
+    print(f"leaderboard: {published.how}{f' {published.where}' if published.where else ''}", flush=True)
+    tracker.close()
+    return outcome
+
+
+def parse(words: Sequence[str]) -> tuple[ResultStore, WandbTracker, Path]:
+    """Read ``key=value`` words.
+
+    Raises:
+        TabOrderError: for a word that is not ``key=value``, an unknown key or an illegal value.
+    """
+    legal = ["store.root", "output", *(f"tracker.{name}" for name in TRACKER_OPTIONS)]
+    given: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise TabOrderError(f"'{word}' is not key=value. {USAGE}")
+        if key not in legal:
+            raise TabOrderError(choices(key, legal, "key"))
+        given[key] = value
+    if not given.get("store.root"):
+        raise TabOrderError(f"store.root is not given. {USAGE}")
+    root = Path(given["store.root"])
+    if not root.is_dir():
+        raise TabOrderError(f"store.root={root} is not a folder: give the folder a sweep wrote to.")
+    options: dict[str, Any] = {"timeout": DEFAULT_TIMEOUT, **_tracker_options(given)}
+    return ResultStore(root), WandbTracker(**options), Path(given.get("output") or root)
+
+
+def _tracker_options(given: Mapping[str, str]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name in TRACKER_OPTIONS:
+        value = given.get(f"tracker.{name}")
+        if value is None or (value in ("", "null") and name in ("entity", "group", "dir")):
+            continue
+        options[name] = value
+    if "timeout" in options:
+        try:
+            options["timeout"] = float(options["timeout"])
+        except ValueError:
+            raise TabOrderError(f"tracker.timeout={options['timeout']} is not a number of seconds.") from None
+    if "tables" in options:
+        if options["tables"] not in ("true", "false"):
+            raise TabOrderError(choices(options["tables"], ["true", "false"], "tracker.tables"))
+        options["tables"] = options["tables"] == "true"
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code: 0, 1 when a run could not be published as asked, 2 for a user's mistake."""
+    words = sys.argv[1:] if words is None else words
+    if any(word in ("-h", "--help") for word in words):
+        print(f"{__doc__}\n{USAGE}")
+        return 0
+    try:
+        store, tracker, output = parse(words)
+        outcome = sync(store, tracker, output)
+    except TabOrderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for note in dict.fromkeys(outcome.notes):
+        print(note, file=sys.stderr)
+    print(outcome.sentence())
+    missed = tracker.mode == "online" and outcome.counts["offline"]
+    return 1 if outcome.counts["failed"] or missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

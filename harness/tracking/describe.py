@@ -1,0 +1,262 @@
+"""What a W&B run says, as a pure function of a stored record (and of the leaderboard's files). No wandb here.
+
+A run is a JSON-able mapping: ``id name group job_type tags config summary history tables html images inputs outputs failed``.
+An artifact is ``name type metadata files`` with ``files`` a mapping of name in the artifact → path, or text under ``texts``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import TabOrderError
+from harness.record import SCORED, Cell, Record, finite
+from harness.store import ResultStore
+
+Run = dict[str, Any]
+Artifact = dict[str, Any]
+
+SAMPLE_ROWS = 100
+TAG_LENGTH = 64  # W&B's limit
+
+
+def run_id(*parts: object) -> str:
+    """The same 16 letters for the same parts, everywhere: publishing twice reaches the same run."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def cell_run_id(cell: Cell) -> str:
+    """The run id of a cell."""
+    return run_id("cell", cell.dataset, cell.generator, cell.seed, cell.key)
+
+
+def describe_cell(record: Record, store: ResultStore, *, group: str | None, tables: bool) -> Run:
+    """The run that mirrors ``record``.
+
+    Args:
+        record: as stored.
+        store: where its files are.
+        group: run group; ``None`` means the record's sweep.
+        tables: whether rows of the synthetic table may leave this machine.
+    """
+    cell = record.cell
+    dataset = _dataset_artifact(record)
+    outputs = [_record_artifact(record, store)]
+    shown: dict[str, Any] = {}
+    if tables and record.status in SCORED:
+        outputs.append(synthetic_artifact(record, store))
+        shown["sample_rows"] = _sample_rows(store, cell)
+    tags = [cell.dataset, cell.generator, record.status]
+    return {
+        "id": cell_run_id(cell),
+        "name": f"{cell.dataset} · {cell.generator} · seed {cell.seed}",
+        "group": group or record.sweep,
+        "job_type": "cell",
+        "tags": sorted({tag[:TAG_LENGTH] for tag in tags}),
+        "config": _config(record, dataset),
+        "summary": _summary(record),
+        "history": _history(record.generator_info.get("curve") or []),
+        "tables": shown,
+        "html": {},
+        "images": {},
+        "inputs": [dataset],
+        "outputs": outputs,
+        "failed": record.status not in SCORED,
+    }
+
+
+def _config(record: Record, dataset: Artifact) -> dict[str, Any]:
+    cell = record.cell
+    facts = {
+        "dataset": cell.dataset,
+        "generator": cell.generator,
+        "seed": cell.seed,
+        "n_rows": cell.n_rows,
+        "params": cell.params,
+        "target": cell.target,
+        "version": cell.version,
+        "dataset_params": cell.dataset_params,
+        "dataset_checksum": cell.dataset_checksum,
+        "key": cell.key,
+        "column_order": record.generator_info.get("column_order"),
+        "fds": record.generator_info.get("fds"),
+        "environment": record.environment,
+        "command": record.command,
+        "sweep": record.sweep,
+        "started": record.started,
+        "schema_version": record.schema_version,
+        "inputs": [artifact_identity(dataset)],
+    }
+    plain: dict[str, Any] = finite({name: value for name, value in facts.items() if value is not None})
+    return plain
+
+
+def _summary(record: Record) -> dict[str, Any]:
+    summary: dict[str, Any] = {"status": record.status, "error": record.error}
+    for score in record.scores:
+        summary[score.metric] = score.value
+        summary[f"real/{score.metric}"] = score.real
+        summary[f"floor/{score.metric}"] = score.floor
+        summary[f"normalised/{score.metric}"] = score.normalised
+    for name in ("fit_seconds", "sample_seconds", "evaluate_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes"):
+        summary[f"cost/{name}"] = getattr(record.cost, name)
+    if record.yield_ is not None:
+        summary["yield/attempted"] = record.yield_.attempted
+        summary["yield/accepted"] = record.yield_.accepted
+        summary["yield/tokens"] = record.yield_.tokens
+        summary.update({f"yield/rejected/{reason}": count for reason, count in record.yield_.rejected.items()})
+    if record.notes:
+        summary["notes"] = " · ".join(record.notes)
+    return {name: value for name, value in summary.items() if value is not None}
+
+
+def _history(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One mapping a point, under ``train/``; ``step`` is W&B's and must rise."""
+    points = []
+    last = -1
+    for position, point in enumerate(curve):
+        step = max(int(point.get("step", position)), last + 1)
+        numbers = {name: value for name, value in point.items() if name != "step" and isinstance(value, (int, float))}
+        values = {f"train/{name}": value for name, value in numbers.items()}
+        points.append({"step": step, "values": values})
+        last = step
+    return points
+
+
+def _sample_rows(store: ResultStore, cell: Cell) -> dict[str, Any]:
+    import pyarrow.parquet as parquet
+
+    path = store.cell_dir(cell) / "synthetic.parquet"
+    try:
+        file = parquet.ParquetFile(path)
+        batches = list(zip(range(1), file.iter_batches(batch_size=SAMPLE_ROWS), strict=False))
+        names = list(file.schema_arrow.names)
+    except (OSError, ValueError) as error:
+        raise TabOrderError(f"{path} cannot be read ({error}): run its cell again with cache=overwrite.") from None
+    columns = batches[0][1].to_pydict() if batches else {name: [] for name in names}
+    # As text: a W&B table column holds one type, and text is exact for big integers and missing cells alike.
+    rows = [[None if value is None else str(value) for value in row] for row in zip(*columns.values(), strict=True)]
+    return {"columns": names, "rows": rows}
+
+
+def _dataset_artifact(record: Record) -> Artifact:
+    """The dataset's identity, not its rows: real data does not leave the machine."""
+    cell = record.cell
+    facts = {"name": cell.dataset, "checksum": cell.dataset_checksum, "schema": record.schema}
+    return {
+        "name": artifact_name("dataset", cell.dataset),
+        "type": "dataset",
+        "metadata": {"checksum": cell.dataset_checksum},
+        "files": {},
+        "texts": {"dataset.json": json.dumps(finite(facts), ensure_ascii=False, indent=1, sort_keys=True)},
+    }
+
+
+def _record_artifact(record: Record, store: ResultStore) -> Artifact:
+    cell = record.cell
+    return {
+        "name": artifact_name("record", cell.dataset, cell.generator, cell.seed, cell.key),
+        "type": "record",
+        "metadata": {"status": record.status, "key": cell.key},
+        "files": {"record.json": str((store.cell_dir(cell) / "record.json").resolve())},
+        "texts": {},
+    }
+
+
+def synthetic_artifact(record: Record, store: ResultStore) -> Artifact:
+    """The synthetic table of a scored record."""
+    cell = record.cell
+    return {
+        "name": artifact_name("synthetic", cell.dataset, cell.generator, cell.seed, cell.key),
+        "type": "synthetic",
+        "metadata": {"rows": cell.n_rows, "key": cell.key, "inputs": [artifact_identity(_dataset_artifact(record))]},
+        "files": {"synthetic.parquet": str((store.cell_dir(cell) / "synthetic.parquet").resolve())},
+        "texts": {},
+    }
+
+
+def _typed(rows: Sequence[Sequence[str]]) -> list[list[float | str | None]]:
+    """Cells of a CSV file; a column whose every cell is a number or empty becomes numbers and ``None``."""
+    columns: list[list[float | str | None]] = []
+    for cells in zip(*rows, strict=True):
+        try:
+            columns.append([float(cell) if cell else None for cell in cells])
+        except ValueError:
+            columns.append(list(cells))
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def artifact_name(kind: str, *parts: object) -> str:
+    """A legal artifact name (letters, digits, ``-_.``; W&B's limit is 128 characters)."""
+    return "-".join([kind, *(re.sub(r"[^A-Za-z0-9_.-]", "_", str(part))[:45] for part in parts)])
+
+
+def artifact_identity(artifact: Artifact) -> str:
+    """``name:checksum`` for runs that cannot be linked to their inputs (offline): the name W&B knows, and which content."""
+    metadata = artifact["metadata"]
+    return f"{artifact['name']}:{metadata.get('checksum') or metadata.get('key')}"
+
+
+def describe_leaderboard(
+    records: Sequence[Record], store: ResultStore, output: Path, *, group: str | None, tables: bool
+) -> Run:
+    """The run that mirrors the leaderboard written to ``output``; its inputs are the synthetic tables it compares.
+
+    Args:
+        records: the store's records.
+        store: where they are.
+        output: folder with ``leaderboard.csv`` and, when made, ``leaderboard.json``, ``index.html`` and ``*.png``.
+        group: run group.
+        tables: whether synthetic tables may leave this machine.
+
+    Raises:
+        TabOrderError: when ``leaderboard.csv`` is not there.
+    """
+    try:
+        with (output / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except OSError as error:
+        raise TabOrderError(
+            f"{output / 'leaderboard.csv'} cannot be read ({error}): run python -m harness.leaderboard first."
+        ) from None
+    scored = [record for record in records if record.status in SCORED]
+    names = ["leaderboard.csv", "leaderboard.json", "index.html", *sorted(path.name for path in output.glob("*.png"))]
+    files = {name: str((output / name).resolve()) for name in names if (output / name).is_file()}
+    digest = hashlib.sha256((output / "leaderboard.csv").read_bytes()).hexdigest()
+    inputs = [synthetic_artifact(record, store) for record in scored] if tables else []
+    sweeps = sorted({record.sweep for record in records if record.sweep})
+    return {
+        "id": run_id("leaderboard", digest, *(cell_run_id(record.cell) for record in records)),
+        "name": "leaderboard",
+        "group": group or (sweeps[0] if len(sweeps) == 1 else None),
+        "job_type": "leaderboard",
+        "tags": ["leaderboard"],
+        "config": {
+            "datasets": sorted({record.cell.dataset for record in records}),
+            "generators": sorted({record.cell.generator for record in records}),
+            "cells": len(records),
+            "sweeps": sweeps,
+            "inputs": [artifact_identity(artifact) for artifact in inputs],
+        },
+        "summary": {"cells": len(records), "scored": len(scored)},
+        "history": [],
+        "tables": {"leaderboard": {"columns": header, "rows": _typed(rows)}},
+        "html": {"report": files["index.html"]} if "index.html" in files else {},
+        "images": {Path(name).stem: path for name, path in files.items() if name.endswith(".png")},
+        "inputs": inputs,
+        "outputs": [
+            {
+                "name": "leaderboard",
+                "type": "leaderboard",
+                "metadata": {"checksum": digest, "inputs": [artifact_identity(artifact) for artifact in inputs]},
+                "files": files,
+                "texts": {},
+            }
+        ],
+        "failed": False,
+    }

@@ -1,0 +1,216 @@
+"""Weights & Biases: every record as a run, written after the record, within a bounded time, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import netrc
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from harness.errors import TabOrderError, choices
+from harness.record import Record
+from harness.store import ResultStore
+from harness.tracking.client import Client, Late
+from harness.tracking.describe import Run, describe_cell, describe_leaderboard
+
+Mode = Literal["auto", "online", "offline"]
+DEFAULT_SERVER = "https://api.wandb.ai"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of one run.
+
+    Attributes:
+        how: ``online``; ``uploading`` (accepted, not yet complete); ``offline``; ``skipped`` (this very content is there already);
+            ``failed``.
+        where: address or folder of the run.
+        note: a sentence for the user, or ``None``.
+    """
+
+    how: Literal["online", "uploading", "offline", "skipped", "failed"]
+    where: str | None = None
+    note: str | None = None
+
+
+def logged_in() -> bool:
+    """Whether W&B credentials are configured, without asking W&B: an API key or token in the environment, or netrc."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL") or DEFAULT_SERVER).netloc
+    named = os.environ.get("NETRC")
+    for path in [named] if named else ["~/.netrc", "~/_netrc"]:
+        try:
+            if netrc.netrc(os.path.expanduser(path)).authenticators(host):
+                return True
+        except (OSError, netrc.NetrcParseError):
+            continue
+    return False
+
+
+@dataclass
+class WandbTracker:
+    """Publishes records as W&B runs.
+
+    Args:
+        project: W&B project.
+        entity: W&B user or team; ``None`` means the default of whoever is logged in.
+        mode: ``online``, ``offline``, or ``auto``: what ``WANDB_MODE`` says, else online when logged in, else offline.
+        group: run group; ``None`` means the record's sweep.
+        dir: where W&B files go (in a folder ``wandb``); ``None`` means the store.
+        timeout: seconds one call to :meth:`publish` may take. A server that has not accepted a run after 0.6 of it is given
+            up for the life of this tracker: runs are written offline from then on.
+        tables: whether rows of synthetic tables are published (a sample in the run, the table as artifact).
+    """
+
+    project: str = "taborder"
+    entity: str | None = None
+    mode: Mode = "auto"
+    group: str | None = None
+    dir: str | None = None
+    timeout: float = 10.0
+    tables: bool = True
+    _client: Client | None = field(default=None, init=False, repr=False)
+    _mode: str = field(default="", init=False, repr=False)
+    _told: bool = field(default=False, init=False, repr=False)
+    _broken: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise TabOrderError(choices(self.mode, get_args(Mode), "tracker.mode"))
+        if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)) or self.timeout <= 0:
+            raise TabOrderError(f"tracker.timeout={self.timeout!r} is not a positive number of seconds.")
+
+    def publish(self, record: Record, store: ResultStore) -> str | None:
+        """Mirror one stored record; returns a one-line note for the user, or ``None``. Never raises."""
+        try:
+            return self.publish_cell(record, store).note
+        except Exception as error:  # a mirror never fails a cell
+            return f"W&B: not published ({error}); the record is stored, python -m harness.sync can publish it later"
+
+    def publish_cell(self, record: Record, store: ResultStore) -> Published:
+        """Like :meth:`publish`, saying what became of it.
+
+        Raises:
+            TabOrderError: when the record's table cannot be read.
+        """
+        if self._resolved() == "disabled":
+            return Published("skipped")
+        run = describe_cell(record, store, group=self.group, tables=self.tables)
+        return self._publish(run, store, record.to_json())
+
+    def publish_leaderboard(self, records: Sequence[Record], store: ResultStore, output: Path) -> Published:
+        """Publish the leaderboard written to ``output`` as a run of its own.
+
+        Raises:
+            TabOrderError: when ``output`` holds no ``leaderboard.csv``.
+        """
+        if self._resolved() == "disabled":
+            return Published("skipped")
+        run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables)
+        # W&B links inputs one by one, asking the server each time.
+        return self._publish(run, store, json.dumps(run, sort_keys=True), patience=2.0 * len(run["inputs"]))
+
+    def close(self) -> None:
+        """Let the W&B process finish its uploads and end; returns at once."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _resolved(self) -> str:
+        if not self._mode:
+            asked = os.environ.get("WANDB_MODE", "").lower() if self.mode == "auto" else self.mode
+            automatic = "online" if logged_in() else "offline"
+            self._mode = {"dryrun": "offline", "run": "online"}.get(asked, asked) or automatic
+        return self._mode
+
+    def _publish(self, run: Run, store: ResultStore, content: str, patience: float = 0.0) -> Published:
+        deadline = time.monotonic() + self.timeout
+        root = Path(self.dir) if self.dir else store.root
+        ledger = root / "wandb" / "published" / f"{run['id']}.json"
+        identity = {
+            "content": hashlib.sha256(content.encode()).hexdigest(),
+            "project": self.project,
+            "entity": self.entity,
+            "group": run["group"],
+            "tables": self.tables,
+        }
+        if self._known(ledger, identity):
+            return Published("skipped")
+        if self._broken:
+            return Published("failed")
+        problem = None
+        if self._mode == "online":
+            try:
+                return self._attempt(run, root, ledger, identity, deadline - 0.4 * self.timeout, deadline + patience)
+            except (Late, OSError) as error:
+                problem = f"W&B did not take the run ({error}); writing offline runs to {root / 'wandb'} from now on"
+                self._give_up()
+                self._mode = "offline"
+        try:
+            made = self._attempt(run, root, ledger, identity, deadline, deadline)
+        except (Late, OSError) as error:
+            self._give_up()
+            self._broken = True
+            return Published(
+                "failed", note=f"W&B: runs cannot be written ({error}); not trying again, records are stored"
+            )
+        note = problem or (None if self._told or self.mode == "offline" else "W&B: not logged in, writing offline runs")
+        self._told = True
+        if note:
+            note += f"; python -m harness.sync store.root={store.root} tracker.mode=online publishes them"
+        return Published(made.how, made.where, note)
+
+    def _known(self, ledger: Path, identity: dict[str, Any]) -> bool:
+        try:
+            known = json.loads(ledger.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        same = all(known.get(name) == value for name, value in identity.items())
+        return same and (self._mode == "offline" or known.get("mode") == "online")
+
+    def _attempt(
+        self, run: Run, root: Path, ledger: Path, identity: dict[str, Any], start_by: float, deadline: float
+    ) -> Published:
+        """Send one run; wait for its start by ``start_by`` and, once started, for its end by ``deadline``."""
+        log = root / "wandb" / "worker.log"
+        if self._client is None:
+            self._client = Client(log)
+        self._client.send(
+            {
+                "run": run,
+                "mode": self._mode,
+                "project": self.project,
+                "entity": self.entity,
+                "dir": str(root.resolve()),
+                "init_timeout": max(1.0, 0.5 * self.timeout),
+                "ledger": str(ledger.resolve()),
+                "identity": {**identity, "mode": self._mode},
+            }
+        )
+        started = False
+        while True:
+            try:
+                event = self._client.wait(deadline if started else start_by)
+            except Late:
+                if started and self._mode == "online":
+                    return Published("uploading")
+                raise
+            if event.get("id") != run["id"]:
+                continue  # the end of an earlier run that was still uploading
+            if event["event"] == "failed":
+                raise Late(event["error"])
+            if event["event"] == "done":
+                return Published("online" if self._mode == "online" else "offline", event["url"] or event["path"])
+            started = True
+
+    def _give_up(self) -> None:
+        if self._client is not None:
+            self._client.kill()
+            self._client = None

@@ -1,0 +1,119 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness import sync
+from tests.factories import FD, grid, make_record, make_store
+from tests.harness.test_tracking import KEY
+from tests.wandb_reader import offline_runs
+from tests.wandb_server import serve
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    records = grid({"toy": {"ctgan": [0.2, 0.3], "tvae": [0.6, 0.7]}}, sweep="night")
+    return make_store(tmp_path / "store", [*records, make_record(seed=9, status="crashed", sweep="night")])
+
+
+def test_replay_offline_is_idempotent_and_includes_the_leaderboard(store, capsys):
+    words = [f"store.root={store.root}", "tracker.mode=offline", "tracker.project=paper"]
+    assert sync.main(words) == 0
+    assert "6 pushed (6 offline), 0 skipped (already there), 0 failed" in capsys.readouterr().out
+    runs = offline_runs(store.root)
+    assert sorted(run["job_type"] for run in runs) == ["cell"] * 5 + ["leaderboard"]
+    assert {run["project"] for run in runs} == {"paper"}
+    assert {run["group"] for run in runs} == {"night"}
+    (board,) = [run for run in runs if run["job_type"] == "leaderboard"]
+    tables = [run["artifacts"] for run in runs if run["job_type"] == "cell"]
+    synthetic = {name for artifacts in tables for name, one in artifacts.items() if one["type"] == "synthetic"}
+    assert len(synthetic) == 4
+    # Lineage: the leaderboard names the synthetic tables it compares, and these name their dataset.
+    assert {name.rpartition(":")[0] for name in board["config"]["inputs"]} == synthetic
+    assert {"leaderboard.csv", "leaderboard.json", "index.html"} >= set(board["artifacts"]["leaderboard"]["files"])
+    assert "leaderboard.csv" in board["artifacts"]["leaderboard"]["files"]
+    assert board["summary"]["cells"] == 5
+    assert board["summary"]["scored"] == 4
+    assert board["summary"]["leaderboard/nrows"] > 0
+
+    assert sync.main(words) == 0
+    assert "0 pushed, 6 skipped (already there), 0 failed" in capsys.readouterr().out
+    assert len(offline_runs(store.root)) == 6
+
+
+def test_a_new_record_is_all_that_is_pushed(store, capsys):
+    words = [f"store.root={store.root}", "tracker.mode=offline"]
+    sync.main(words)
+    make_store(store.root, [make_record("toy", "copy", 0, level=0.9, sweep="night")])
+    capsys.readouterr()
+    assert sync.main(words) == 0
+    assert "2 pushed (2 offline), 5 skipped" in capsys.readouterr().out  # the record, and the leaderboard it changes
+
+
+def test_replay_online_links_dataset_synthetic_leaderboard(store, monkeypatch, capsys):
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        words = [f"store.root={store.root}", "tracker.mode=online"]
+        assert sync.main(words) == 0
+        assert "6 pushed (6 online), 0 skipped" in capsys.readouterr().out
+        cells = {run for run, name in server.used if name == "dataset-toy"}
+        board = {run for run, name in server.used if name.startswith("synthetic-toy-")}
+        assert len(cells) == 5
+        assert len(board) == 1
+        made = {name for run, name in server.logged if run in cells and name.startswith("synthetic-")}
+        assert {name for run, name in server.used if run in board} == made
+        assert (*board, "leaderboard") in server.logged
+        assert sync.main(words) == 0
+        assert "0 pushed, 6 skipped" in capsys.readouterr().out
+
+
+def test_online_without_account_pushes_offline_and_fails(store, capsys):
+    assert sync.main([f"store.root={store.root}", "tracker.mode=online", "tracker.timeout=20"]) == 1
+    captured = capsys.readouterr()
+    assert "W&B did not take the run" in captured.err
+    assert "6 pushed (6 offline)" in captured.out
+
+
+def test_damaged_records_are_named_and_the_rest_is_pushed(store, capsys):
+    path = next(store.runs.glob("*/*/*/record.json"))
+    path.write_text("{")
+    assert sync.main([f"store.root={store.root}", "tracker.mode=offline"]) == 0
+    captured = capsys.readouterr()
+    assert str(path) in captured.err
+    assert "5 pushed" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "store.root is not given"),
+        (["store.rot=x"], "Did you mean 'store.root'"),
+        (["store.root"], "'store.root' is not key=value"),
+        (["store.root=/nowhere/at/all"], "is not a folder"),
+        (["store.root={}", "tracker.mode=offlin"], "Did you mean 'offline'"),
+        (["store.root={}", "tracker.timeout=soon"], "not a number of seconds"),
+        (["store.root={}", "tracker.tables=maybe"], "the choices are false, true"),
+        (["store.root={}"], "there is no record under"),
+    ],
+)
+def test_mistakes_are_one_sentence(words, sentence, tmp_path, capsys):
+    assert sync.main([word.format(tmp_path) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_the_command_runs_as_a_module(store):
+    command = [sys.executable, "-m", "harness.sync", f"store.root={store.root}", "tracker.mode=offline"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "6 pushed (6 offline), 0 skipped (already there), 0 failed"
+    assert FD in offline_runs(store.root)[0]["summary"]
