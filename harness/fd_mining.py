@@ -26,8 +26,8 @@ from harness.dependencies import (
 )
 from harness.seeding import rng
 
-SAMPLE = 4096
-"""Rows of the sample that refutes candidates."""
+SAMPLES = (256, 4096)
+"""Rows of the samples that refute candidates, a cheap one first."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class _Search:
         self.gini = [1 - float(((count / max(1, self.rows)) ** 2).sum()) for count in counts]
         self.end = time.monotonic() + self.options.time_limit_seconds
         self.shuffle = rng(0, "fd mining").permutation(self.rows)
-        chosen = np.sort(self.shuffle[:SAMPLE])
+        chosen = self.shuffle[: max(SAMPLES)]
         self.sample = np.stack([column.values[chosen] for column in self.columns], axis=1)
 
     def name(self, lhs: tuple[int, ...], rhs: int, g3: float) -> FunctionalDependency:
@@ -167,12 +167,17 @@ def _check_pair(state: _Search, a: int, b: int, targets: list[int]) -> bool:
 
 def _unrefuted(state: _Search, x: IntArray, targets: list[int]) -> list[int]:
     """Right sides not yet broken in the sample, whose left side is coded by ``x``."""
-    if state.options.max_g3 > 0 or not targets:
+    if state.options.max_g3 > 0:
         return targets
-    _, first, inverse = np.unique(x, return_index=True, return_inverse=True)
-    y = state.sample[:, targets]
-    broken = (y[first[inverse]] != y).any(axis=0)
-    return [target for target, bad in zip(targets, broken, strict=True) if not bad]
+    for size in SAMPLES:
+        _, first, inverse = np.unique(x[:size], return_index=True, return_inverse=True)
+        before = first[inverse]  # the first row of the sample with the same left side
+        again = np.flatnonzero(before != np.arange(len(before)))
+        broken = (state.sample[before[again]] != state.sample[again])[:, targets].any(axis=0)
+        targets = [target for target, bad in zip(targets, broken, strict=True) if not bad]
+        if not targets:
+            break
+    return targets
 
 
 def _check(state: _Search, lhs: tuple[int, ...], x: Codes, targets: list[int]) -> None:

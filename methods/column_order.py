@@ -41,6 +41,7 @@ from harness.dependencies import FunctionalDependency, MiningOptions, MiningResu
 from harness.errors import TabOrderError, choices
 from harness.seeding import rng
 from harness.table import Schema
+from methods.information_order import information_order
 
 POLICIES = ("random", "fixed_random", "original", "fd", "fd_reversed", "fd_reference", "given", "information")
 
@@ -123,9 +124,9 @@ def column_order(
     if policy == "fd_reference":
         return _reference(frame, schema, options)
     if policy == "information":
-        from methods.information_order import information_order
-
-        return information_order(frame, schema)
+        written, tree = information_order(frame, schema)
+        notes = tuple(f"{a} tells {share:.1%} of the entropy of {b}, corrected for chance." for a, b, share in tree)
+        return ColumnOrder(policy, tuple(written), tuple((a, b) for a, b, _ in tree), notes=notes)
     mined = mine(frame, schema, options)
     order = _sorted(policy, mined, names, distil(mined.fds))
     if policy == "fd_reversed" and order.names is not None:
