@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -84,8 +85,8 @@ class Source:
         target = Path(self.cache_dir).expanduser() / "downloads" / file.path
         if target.is_file() and _sha256(target) == file.sha256:
             return target
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{target}.lock", timeout=self.deadline_seconds):
                 if not (
                     target.is_file() and _sha256(target) == file.sha256
@@ -94,6 +95,10 @@ class Source:
         except Timeout:
             raise TabOrderError(
                 f"another process has held {target}.lock for {self.deadline_seconds:.0f} s: wait for its download or end it."
+            ) from None
+        except OSError as error:
+            raise TabOrderError(
+                f"{target} cannot be written ({error.strerror or error}): set cache_dir to a folder with room."
             ) from None
         return target
 
@@ -173,7 +178,7 @@ def _transfer(url: str, file: RemoteFile, partial: Path, timeout: float, deadlin
         if isinstance(error.reason, socket.gaierror):
             raise _unreachable(file, url, "the host name cannot be resolved") from None
         raise _Retry(str(error.reason)) from None
-    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+    except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
         raise _Retry(str(error) or type(error).__name__) from None
 
 
