@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field, fields
+from threading import RLock
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -12,6 +13,8 @@ from harness.datasets.base import Dataset
 from harness.table import Schema
 
 Goal = Literal["max", "min"]
+Role = Literal["train", "test", "synthetic"]
+RealAnchor = Literal["train", "test", "test_half"]
 
 
 class NotComputable(Exception):
@@ -43,10 +46,16 @@ class EvalInput:
     cache: dict[str, Any] = field(default_factory=dict)
 
     def cached(self, key: str, make: Callable[[], Any]) -> Any:
-        """The value under ``key``, made on first use."""
+        """The value under ``key``, made on first use, once, also when metrics run in several threads."""
         if key not in self.cache:
-            self.cache[key] = make()
+            with self.cache.setdefault(f"lock of {key}", RLock()):
+                if key not in self.cache:
+                    self.cache[key] = make()
         return self.cache[key]
+
+    def table(self, role: Role) -> pd.DataFrame:
+        """One of the three tables by its role."""
+        return {"train": self.train, "test": self.test, "synthetic": self.synthetic}[role]
 
 
 @dataclass(frozen=True)
@@ -76,14 +85,39 @@ class Metric(Protocol):
         version: raised whenever the definition changes.
         params: JSON-able parameters, part of the score's identity.
         real_anchor: the real table that plays the synthetic one for the *real* anchor: ``test`` where the metric compares with
-            train, ``train`` where it compares with test (so that the anchor is never a table compared with itself).
+            train, ``train`` where it compares with test (so that the anchor is never a table compared with itself), and
+            ``test_half`` where it compares with both: a random half of the test rows plays the synthetic table, the other half
+            the holdout.
     """
 
-    name: str
-    version: int
-    real_anchor: Literal["train", "test"]
-
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def version(self) -> int: ...  # noqa: D102
+    @property
+    def real_anchor(self) -> RealAnchor: ...  # noqa: D102
     @property
     def params(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def __call__(self, data: EvalInput) -> Sequence[Value]: ...  # noqa: D102
+
+
+@runtime_checkable
+class HasFloor(Protocol):
+    """A metric whose *floor* is not the table of independently resampled columns (ML efficacy: the majority or median)."""
+
+    def floor(self, data: EvalInput) -> Sequence[Value]:
+        """The floor's values, named as the metric's. ``data.synthetic`` is the training table."""
+
+
+def params_of(metric: Any) -> dict[str, Any]:
+    """The parameters of a metric that is a dataclass: its fields, by name."""
+    return {f.name: getattr(metric, f.name) for f in fields(metric)}
+
+
+def with_mean(name: str, each: Sequence[Value]) -> list[Value]:
+    """Put the mean of values in front of them. Where one is missing there is no mean, and the reason names it."""
+    numbers = [value.value for value in each if value.value is not None]
+    lacking = [value.name.removeprefix(f"{name}.") for value in each if value.value is None]
+    error = f"no mean, because some have no value: {', '.join(lacking)}." if lacking else None
+    return [Value(name, None if lacking else sum(numbers) / len(numbers), each[0].goal, each[0].bounds, error), *each]

@@ -1,0 +1,202 @@
+"""ML efficacy: train a model on the synthetic table, test it on held-out real rows (TSTR; Esteban et al., 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from harness.errors import TabOrderError, choices
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.encoding import Floats, Ints, codes, floats
+from harness.metrics.features import Features, features, row_order
+from harness.metrics.models import Model, make_model, make_paper_model
+from harness.seeding import derive_seed
+
+Recipe = Literal["standard", "paper_compatible"]
+Bounds = tuple[float | None, float | None]
+CLASSIFICATION: dict[str, tuple[Goal, Bounds]] = {
+    "accuracy": ("max", (0.0, 1.0)),
+    "macro_f1": ("max", (0.0, 1.0)),
+    "roc_auc": ("max", (0.0, 1.0)),
+}
+REGRESSION: dict[str, tuple[Goal, Bounds]] = {
+    "r2": ("max", (None, 1.0)),
+    "mae": ("min", (0.0, None)),
+    "rmse": ("min", (0.0, None)),
+    "mape": ("min", (0.0, None)),
+}
+
+
+@dataclass(frozen=True)
+class MLEfficacy:
+    """Scores on real test rows of one model trained on synthetic rows.
+
+    Classification: ``accuracy``, ``macro_f1`` (over the classes among test rows), ``roc_auc`` (one against the rest, averaged
+    over the classes among test rows), all in [0, 1], higher is better. Regression: ``r2`` (at most 1, higher is better),
+    ``mae``, ``rmse``, ``mape`` (from 0, lower is better; the target's units, and a ratio). Values are named
+    ``ml_efficacy.<model>.<measure>``.
+
+    Anchors: *real* trains on real rows; *floor* always answers the majority class or the median of real training rows.
+
+    Encoders are fitted on the table trained on. Rows whose label is missing are left out; labels that real training rows do not
+    have stay, together, as one wrong class. A table with one label gives a constant answer.
+
+    Args:
+        model: ``hgb`` (the headline), ``random_forest``, ``linear`` or ``mlp``.
+        recipe: ``standard``, or ``paper_compatible``: label-encoded and unscaled, as in the paper, under the name
+            ``ml_efficacy.paper_<model>``. That recipe starves the MLP; it is there for comparison only.
+    """
+
+    model: Model
+    recipe: Recipe = "standard"
+    version = 1
+    real_anchor: ClassVar[RealAnchor] = "train"
+
+    def __post_init__(self) -> None:
+        if self.model not in get_args(Model):
+            raise TabOrderError(choices(self.model, get_args(Model), "model"))
+        if self.recipe not in get_args(Recipe):
+            raise TabOrderError(choices(self.recipe, get_args(Recipe), "recipe"))
+        if self.recipe == "paper_compatible" and self.model == "hgb":
+            raise TabOrderError("recipe=paper_compatible has no model 'hgb': choose random_forest, linear or mlp.")
+
+    @property
+    def name(self) -> str:
+        """``ml_efficacy.<model>``."""
+        return f"ml_efficacy.{'paper_' if self.recipe == 'paper_compatible' else ''}{self.model}"
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Model and recipe."""
+        return params_of(self)
+
+    def __call__(self, data: EvalInput) -> Sequence[Value]:
+        """Train on ``data.synthetic``, test on ``data.test``."""
+        target = _target(data)
+        if data.schema.task == "classification":
+            labels, tested, classes = _labels(data, target)
+            found, chances = self._fit_predict(data, target, labels, labels >= 0, tested >= 0)
+            return self._named(_classification(tested[tested >= 0], _align(chances, found, classes)), CLASSIFICATION)
+        numbers, truth = floats(data, "synthetic", target), floats(data, "test", target)
+        _, answer = self._fit_predict(data, target, numbers, ~np.isnan(numbers), ~np.isnan(truth))
+        return self._named(_regression(truth[~np.isnan(truth)], answer), REGRESSION)
+
+    def floor(self, data: EvalInput) -> Sequence[Value]:
+        """The majority class, or the median, of real training rows for everyone."""
+        target = _target(data)
+        if data.schema.task == "classification":
+            coded = codes(data, target)
+            train, test = coded.train[coded.train >= 0], coded.test[coded.test >= 0]
+            _require(train >= 0, test >= 0)
+            chances = np.zeros((len(test), coded.size + 1))
+            chances[:, np.bincount(train).argmax()] = 1.0
+            return self._named(_classification(test, chances), CLASSIFICATION)
+        known, truth = floats(data, "train", target), floats(data, "test", target)
+        known, truth = known[~np.isnan(known)], truth[~np.isnan(truth)]
+        _require(known == known, truth == truth)
+        return self._named(_regression(truth, np.full(len(truth), np.median(known))), REGRESSION)
+
+    def _fit_predict(self, data: EvalInput, target: str, label: Any, kept: Any, tested: Any) -> tuple[Ints, Floats]:
+        """The classes found (empty for regression), and answers for test rows: chances (rows, classes) or numbers (rows,)."""
+        _require(kept, tested)
+        columns = features(data, without=target)
+        if not columns.names:
+            raise NotComputable(f"the table has no column but the target '{target}'.")
+        matrix, questions = _matrices(data, columns, self.recipe)
+        matrix, questions, label = matrix[kept], questions[tested], label[kept]
+        order = row_order(np.column_stack([matrix, label]))
+        matrix, label = matrix[order], label[order]
+        classes = data.schema.task == "classification"
+        if (label == label[0]).all():
+            return label[:1], np.ones((len(questions), 1)) if classes else np.full(len(questions), label[0])
+        estimator = self._estimator(data, matrix, columns).fit(matrix, label)
+        if classes:
+            return estimator.classes_, estimator.predict_proba(questions)
+        return np.empty(0, np.int64), estimator.predict(questions)
+
+    def _estimator(self, data: EvalInput, matrix: Floats, columns: Features) -> Any:
+        assert data.schema.task is not None
+        seed = derive_seed(data.seed, self.name)
+        if self.recipe == "standard":
+            return make_model(self.model, data.schema.task, matrix, columns.categorical, seed)
+        return make_paper_model(self.model, data.schema.task, seed)
+
+    def _named(self, numbers: Mapping[str, float | str], measures: Mapping[str, tuple[Goal, Bounds]]) -> list[Value]:
+        values = []
+        for measure, (goal, bounds) in measures.items():
+            number, name = numbers[measure], f"{self.name}.{measure}"
+            missing = isinstance(number, str)
+            values.append(Value(name, None, goal, bounds, number) if missing else Value(name, number, goal, bounds))  # type: ignore[arg-type]
+        return values
+
+
+def _target(data: EvalInput) -> str:
+    if data.schema.target is None:
+        raise NotComputable(f"dataset '{data.dataset.name}' has no target column to predict.")
+    return data.schema.target
+
+
+def _require(present: Any, tested: Any) -> None:
+    if not present.any() or not tested.any():
+        raise NotComputable(f"no {'row trained on' if tested.any() else 'test row'} has a label.")
+
+
+def _labels(data: EvalInput, target: str) -> tuple[Ints, Ints, int]:
+    """Labels trained on and tested on, and their number; labels real training rows lack become one more class."""
+    coded = codes(data, target)
+    known = np.zeros(coded.size + 1, dtype=bool)
+    known[coded.train] = True
+    labels = np.where(known[coded.synthetic] | (coded.synthetic < 0), coded.synthetic, coded.size)
+    return labels, coded.test, coded.size + 1
+
+
+def _matrices(data: EvalInput, columns: Features, recipe: Recipe) -> tuple[Floats, Floats]:
+    if recipe == "standard":
+        return data.cached(  # type: ignore[no-any-return]
+            f"features without {set(data.schema.names) - set(columns.names)}",
+            lambda: tuple(columns.matrix(data, role, ("synthetic",)) for role in ("synthetic", "test")),
+        )
+
+    def raw(role: Any) -> Floats:
+        pairs = zip(columns.names, columns.categorical, strict=True)
+        return np.column_stack(
+            [codes(data, n).of(role).astype(float) if c else floats(data, role, n) for n, c in pairs]
+        )
+
+    return raw("synthetic"), raw("test")
+
+
+def _align(chances: Floats, found: Ints, classes: int) -> Floats:
+    """Chances of the classes a model found, in a matrix of all classes."""
+    full = np.zeros((len(chances), classes))
+    full[:, found] = chances
+    return full
+
+
+def _classification(labels: Ints, chances: Floats) -> dict[str, float | str]:
+    from sklearn.metrics import f1_score, roc_auc_score
+
+    answers, classes = chances.argmax(axis=1), np.unique(labels)
+    auc: float | str = "all test rows have the same label, so there is no ROC curve."
+    if len(classes) > 1:
+        auc = float(np.mean([roc_auc_score(labels == one, chances[:, one]) for one in classes]))
+    return {
+        "accuracy": float(np.mean(answers == labels)),
+        "macro_f1": float(f1_score(labels, answers, labels=classes, average="macro", zero_division=0.0)),
+        "roc_auc": auc,
+    }
+
+
+def _regression(truth: Floats, answer: Floats) -> dict[str, float | str]:
+    error = answer - truth
+    spread = float(np.sum((truth - truth.mean()) ** 2))
+    zeros = int(np.sum(truth == 0))
+    return {
+        "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else "all test rows have the same target value.",
+        "mae": float(np.mean(np.abs(error))),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "mape": f"{zeros} test rows have target 0." if zeros else float(np.mean(np.abs(error) / np.abs(truth))),
+    }
