@@ -22,25 +22,31 @@ def write_csv(frame: pd.DataFrame, schema: Schema, path: str | Path) -> None:
     Raises:
         TabOrderError: for an empty category, which could not be told from a missing cell.
     """
-    columns = []
-    for column in schema.columns:
-        codes, unique = pd.factorize(frame[column.name], use_na_sentinel=True)
-        texts = [_cell(column, value) for value in unique]
-        if "" in texts:
-            raise TabOrderError(
-                f"column '{column.name}' has an empty category, which CSV cannot tell from a missing cell."
-            )
-        columns.append(np.array([*texts, ""], dtype=object)[codes])
+    columns = [_texts(column, frame[column.name]) for column in schema.columns]
     with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\r\n")  # with "\n" alone, a cell's "\r" would not be quoted
         writer.writerow(schema.names)
         writer.writerows(zip(*columns, strict=True))
 
 
-def _cell(column: Column, value: Any) -> str:
-    text = format_cell(column, value) or ""
-    if column.kind == "float":
-        if float(text) != float(value):
-            return repr(float(value))
-        return text if any(mark in text for mark in ".e") else text + ".0"
-    return text
+def _texts(column: Column, values: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    if column.kind == "float":  # by their bits, because 0.0 and -0.0 are equal but written differently
+        codes, bits = pd.factorize(values.to_numpy(np.float64).view(np.int64))
+        texts = [_float(column, float(value)) for value in bits.view(np.float64)]
+    else:
+        codes, unique = pd.factorize(values, use_na_sentinel=True)
+        texts = [str(format_cell(column, value)) for value in unique]
+        if "" in texts:
+            raise TabOrderError(
+                f"column '{column.name}' has an empty category, which CSV cannot tell from a missing cell."
+            )
+    return np.asarray(np.array([*texts, ""], dtype=object)[codes], dtype=object)
+
+
+def _float(column: Column, value: float) -> str:
+    text = format_cell(column, value)
+    if text is None:
+        return ""
+    if float(text) != value:
+        return repr(value)
+    return text if any(mark in text for mark in ".e") else text + ".0"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.datasets.assemble import checksum
@@ -247,6 +247,9 @@ SCHEMA = Schema(
 
 
 @given(ROWS)
+@example([("0\r", None, None, None)])
+@example([("\r", None, None, None)])
+@example([(None, None, 0.0, 0.0), (None, None, -0.0, -0.0)])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_what_we_write_reads_back_equal(tmp_path: Path, rows: list[tuple[object, ...]]) -> None:
     columns = list(zip(*rows, strict=True))
