@@ -51,8 +51,8 @@ class Family:
     quality: bool = True
 
 
-MODELS = ("hgb", "hist_gradient_boosting", "gradient_boosting", "random_forest", "logistic", "linear", "mlp")
-MEASURES = ("roc_auc", "r2", "macro_f1", "accuracy", "mae", "mape")
+MODELS = ("hgb", "random_forest", "linear", "mlp")
+MEASURES = ("roc_auc", "r2")
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -119,9 +119,12 @@ class Unit:
 
 
 def headline(scores: Mapping[str, Score], component: Component) -> Score | None:
-    """The score that stands for a component in this record: the first preferred name present with a value."""
-    found = (scores[name] for name in component.metrics if name in scores)
-    return next((score for score in found if score.value is not None), None)
+    """The score that stands for a component in this record: the first preferred name it has, unless that has no value.
+
+    A score without value is not replaced by the next name's: averages would then mix measures.
+    """
+    found = next((scores[name] for name in component.metrics if name in scores), None)
+    return None if found is None or found.value is None else found
 
 
 def _families(scores: Mapping[str, Score]) -> dict[str, float]:

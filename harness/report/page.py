@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from harness.notes import plural, scales
+from harness.report.charts import critical_difference, quality_cost, scale_of
+from harness.report.section import MOST_COMMANDS, build_section, outline_id
+from harness.report.svg import clipped
 from harness.standings import Standings
 from harness.store import Problem, ResultStore
 from harness.texttable import amount, bracket, number
 from harness.units import FAMILIES
 
+MOST_PICTURED = 120
+"""(dataset, generator) pairs with pictures; stores beyond that get tables only in their last datasets."""
+
+
+def percent(value: float | None) -> str:
+    """A share as percent with three significant digits, e.g. ``0.15 %``."""
+    return "–" if value is None else f"{float(f'{value * 100:.3g}'):g}\u202f%"
+
 
 def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said: Sequence[str]) -> str:
-    """The whole page; equal standings and store give equal bytes."""
+    """The whole page; equal standings and store give equal bytes. All text is escaped by Jinja2's autoescape."""
     environment = Environment(
         loader=PackageLoader("harness", "report"),
         autoescape=True,
@@ -21,6 +37,37 @@ def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "amount": amount, "bracket": bracket}
+    environment.filters |= {
+        "number": number,
+        "amount": amount,
+        "bracket": bracket,
+        "percent": percent,
+        "clipped": clipped,
+        "plural": plural,
+    }
     families = [family for family in FAMILIES if any(family.key in row.families for row in board.rows)]
-    return environment.get_template("page.html.j2").render(board=board, families=families, said=said, problems=problems)
+    style, script = (files("harness.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    sections, pictured = [], 0
+    for name in board.datasets:
+        count = sum(row.dataset == name for row in board.by_dataset)
+        pictures = pictured + count <= MOST_PICTURED
+        pictured += count if pictures else 0
+        sections.append(build_section(board, store, name, pictures))
+    return environment.get_template("page.html.j2").render(
+        board=board,
+        families=families,
+        said=said,
+        problems=problems,
+        sections=sections,
+        small=scales(board),
+        style=Markup(style),  # our own files, not data
+        script=Markup(script),
+        digest=digest,
+        difference=critical_difference(board),
+        cost=quality_cost(board),
+        scale_of=scale_of,
+        outline_id=outline_id,
+        most_commands=MOST_COMMANDS,
+        seeds=len({unit.record.cell.seed for unit in board.units}),
+    )

@@ -1,0 +1,98 @@
+"""Overlaid columns: the distribution of one real and one synthetic column on the same bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from harness.report.svg import clipped, drawing, path, steps, tag, text
+from harness.table import Column
+
+BINS = 24
+CATEGORIES = 12
+WIDTH, HEIGHT, TOP, FOOT = 168, 92, 16, 14
+
+Shares = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def shares(column: Column, real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, Shares, list[str]]:
+    """Shares of rows per bin, real and synthetic, and names of the first and last bin (of every category).
+
+    Numbers: 24 equal bins between the real 0.5 % and 99.5 % quantiles, values beyond fall into the end bins. Categories: the
+    12 most frequent real ones, then ``other`` (known but rarer), ``unseen`` (not in the real column). A last bin holds missing
+    cells where either column has some.
+    """
+    if column.numeric:
+        first, second, names = _numbers(real, synthetic)
+    else:
+        first, second, names = _categories(real, synthetic)
+    lacking = int(real.isna().sum()), int(synthetic.isna().sum())
+    if any(lacking):
+        first, second, names = np.append(first, lacking[0]), np.append(second, lacking[1]), [*names, "missing"]
+    return first / max(1, len(real)), second / max(1, len(synthetic)), names
+
+
+def _numbers(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, Shares, list[str]]:
+    values = [series.dropna().to_numpy(dtype=float) for series in (real, synthetic)]
+    if not len(values[0]):
+        return np.zeros(1), np.array([float(len(values[1]))]), ["no value"]
+    low, high = np.quantile(values[0], [0.005, 0.995])
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, BINS + 1)
+    counts = [np.histogram(np.clip(found, low, high), edges)[0].astype(float) for found in values]
+    return counts[0], counts[1], [f"{low:.4g}", f"{high:.4g}"]
+
+
+def _categories(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, Shares, list[str]]:
+    known = real.value_counts()
+    known = known.iloc[np.lexsort([known.index.to_numpy(dtype=str), -known.to_numpy()])] if len(known) else known
+    made = synthetic.value_counts()
+    top = list(known.index[:CATEGORIES])
+    first = [float(known[name]) for name in top]
+    second = [float(made.get(name, 0)) for name in top]
+    names = [str(name) for name in top]
+    if len(known) > len(top):
+        first.append(float(known.iloc[CATEGORIES:].sum()))
+        second.append(float(made.reindex(known.index[CATEGORIES:]).fillna(0).sum()))
+        names.append(f"other ({len(known) - CATEGORIES})")
+    unseen = float(made.sum() - made.reindex(known.index).fillna(0).sum())
+    if unseen:
+        first, second, names = [*first, 0.0], [*second, unseen], [*names, "unseen"]
+    return np.array(first), np.array(second), names
+
+
+def overlay(column: Column, real: pd.Series[Any], synthetic: pd.Series[Any]) -> Markup:
+    """The real column as a grey area, the synthetic one as a line (numbers) or as ticks on the bars (categories)."""
+    first, second, names = shares(column, real, synthetic)
+    top = max(float(first.max(initial=0)), float(second.max(initial=0)), 1e-9)
+    base, scale = HEIGHT - FOOT, (HEIGHT - FOOT - TOP) / top
+    area = path(steps(first.tolist(), WIDTH, base, scale), close=True, class_="real")
+    if column.numeric:
+        made = path(steps(second.tolist(), WIDTH, base, scale), class_="made")
+        below = [text(0, HEIGHT - 3, names[0], class_="tiny"), text(WIDTH, HEIGHT - 3, names[1], class_="tiny end")]
+    else:
+        each = WIDTH / len(second)
+        marks = (
+            f"M{index * each + 1:.1f} {base - share * scale:.1f}h{max(each - 2, 1):.1f}" for index, share in enumerate(second)
+        )
+        made = tag("path", d="".join(marks), class_="made tick")
+        below = [text(0, HEIGHT - 3, clipped(names[0], 14), class_="tiny")]
+        if len(names) > 1:
+            below.append(text(WIDTH, HEIGHT - 3, clipped(names[-1], 14), class_="tiny end"))
+    distance = 0.5 * float(np.abs(first - second).sum())
+    label = f"column {column.name}: {distance:.1%} of the rows would have to move between bins to match"
+    return drawing(
+        WIDTH,
+        HEIGHT,
+        tag("title", label),
+        text(0, 10, clipped(column.name, 20), class_="name"),
+        text(WIDTH, 10, f"{distance:.2f}", class_="tiny end"),
+        area,
+        made,
+        *below,
+        label=label,
+    )

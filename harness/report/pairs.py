@@ -1,0 +1,103 @@
+"""Pair trends: how much of the joint distribution of two columns a synthetic table keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from harness.report.svg import clipped, drawing, tag, text
+from harness.table import Column, Schema
+
+BINS = 8
+MOST_COLUMNS = 24
+CELL = 13
+LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Upper ends of the heat map's classes of distance; the last class is open."""
+
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def _codes(column: Column, real: pd.Series[Any], other: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Bin both columns alike: real quantiles for numbers, most frequent real categories; a last bin for missing cells."""
+    if column.numeric:
+        values = real.dropna().to_numpy(dtype=float)
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])) if len(values) else np.array([0.0])
+
+        def coded(series: pd.Series[Any]) -> np.ndarray[Any, Any]:
+            numbers = series.to_numpy(dtype=float, na_value=np.nan)
+            return np.where(np.isnan(numbers), BINS + 1, np.searchsorted(edges, numbers, side="left"))
+
+        return coded(real), coded(other)
+    counts = real.value_counts()
+    order = np.lexsort([counts.index.to_numpy(dtype=str), -counts.to_numpy()]) if len(counts) else []
+    place = {name: rank for rank, name in enumerate(counts.index[order][: BINS - 1])}
+    known = set(counts.index)
+
+    def ranked(series: pd.Series[Any]) -> np.ndarray[Any, Any]:
+        found, unique = pd.factorize(series)
+        table = [place.get(name, BINS - 1 if name in known else BINS) for name in unique]
+        return np.array([*table, BINS + 1])[found]
+
+    return ranked(real), ranked(other)
+
+
+def _joint(codes: list[np.ndarray[Any, Any]]) -> Matrix:
+    """All joint shares at once: ``(columns·bins, columns·bins)`` from one product of one-hot matrices."""
+    width = BINS + 2
+    rows = len(codes[0])
+    hot = np.zeros((rows, len(codes) * width), dtype=np.float32)
+    for index, found in enumerate(codes):
+        hot[np.arange(rows), index * width + found] = 1.0
+    return (hot.T @ hot).astype(float) / max(1, rows)
+
+
+def distances(schema: Schema, real: pd.DataFrame, synthetic: pd.DataFrame) -> tuple[list[str], Matrix]:
+    """Total variation distance of every pair of columns' joint distribution, on at most 10 × 10 bins.
+
+    Returns:
+        The names of the columns (the first 24) and the symmetric ``(columns, columns)`` distances in [0, 1]; the diagonal is
+        the distance of the single columns. 0 is best.
+    """
+    columns = schema.columns[:MOST_COLUMNS]
+    coded = [_codes(column, real[column.name], synthetic[column.name]) for column in columns]
+    gap = np.abs(_joint([first for first, _ in coded]) - _joint([second for _, second in coded]))
+    width = BINS + 2
+    blocks = gap.reshape(len(columns), width, len(columns), width)
+    return [column.name for column in columns], 0.5 * blocks.sum(axis=(1, 3))
+
+
+def heat_map(names: list[str], found: Matrix) -> Markup:
+    """A heat map of distances, darker is worse, one path per class."""
+    left, top, count = 92, 6, len(names)
+    classes = np.digitize(found, LEVELS)
+    squares = []
+    for level in range(len(LEVELS) + 1):
+        cells = np.argwhere(classes == level)
+        if len(cells):
+            d = "".join(f"M{left + j * CELL} {top + i * CELL}h12v12h-12z" for i, j in cells)
+            squares.append(tag("path", d=d, class_=f"heat{level}"))
+    labels = [
+        text(left - 4, top + i * CELL + 10, clipped(name, 15), class_="tiny end") for i, name in enumerate(names)
+    ]
+    below = [
+        tag(
+            "text",
+            clipped(name, 12),
+            transform=f"translate({left + j * CELL + 9} {top + count * CELL + 4}) rotate(-90)",
+            class_="tiny end",
+        )
+        for j, name in enumerate(names)
+    ]
+    upper = found[np.triu_indices(count, 1)]
+    mean = f"{float(upper.mean()):.3f}" if len(upper) else "–"
+    return drawing(
+        left + count * CELL + 6,
+        top + count * CELL + 76,
+        *squares,
+        *labels,
+        *below,
+        label=f"pair trends of {count} columns, mean distance {mean}",
+    )

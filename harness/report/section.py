@@ -1,0 +1,260 @@
+"""What the report shows of one dataset: prepared values only, the template writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from harness.datasets import stored
+from harness.datasets.base import Dataset
+from harness.errors import TabOrderError
+from harness.record import Score
+from harness.report.columns import overlay
+from harness.report.maps import Atlas, Frame, atlas, frame_of, outlines, point_map
+from harness.report.order import arc_diagram, edges
+from harness.report.pairs import distances, heat_map
+from harness.report.svg import clipped
+from harness.standings import Row, Standings, over_seeds
+from harness.statistics import Estimate
+from harness.store import ResultStore
+from harness.table import format_cell
+from harness.units import Unit
+
+MOST_OVERLAYS = 24
+SAMPLE_ROWS = 6
+SAMPLE_COLUMNS = 16
+MOST_COMMANDS = 10
+RULE = "rules.violation_rate."
+DEPENDENCY = "dependencies.fd_violation_rate."
+UNSEEN = "dependencies.fd_unseen_rate."
+DETAILS = ("_by_key.", "_by_value.", "_macro.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric over the generators of a dataset: anchors, and per generator a mean with its interval over seeds."""
+
+    name: str
+    kind: str
+    goal: str
+    real: float | None
+    floor: float | None
+    cells: Mapping[str, Estimate | None]
+    best: float | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first rows of a table, cut to a readable width."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | None]]
+    cut: int
+
+
+@dataclass
+class GeneratorPanel:
+    """Pictures of one generator's table (its first scored seed), its column order and its cells."""
+
+    label: str
+    row: Row
+    units: Sequence[Unit]
+    shown_seed: int | None = None
+    overlays: Sequence[Markup] = ()
+    heat: Markup | None = None
+    sample: Sample | None = None
+    order: Sequence[str] = ()
+    arcs: Markup | None = None
+    notes: Sequence[str] = ()
+    problem: str | None = None
+
+
+@dataclass
+class Section:
+    """One dataset."""
+
+    name: str
+    rows: Sequence[Row]
+    rules: Sequence[Line]
+    metrics: Sequence[Line]
+    panels: Sequence[GeneratorPanel]
+    facts: Sequence[str] = ()
+    outline: Markup | None = None
+    maps: Sequence[Markup] = ()
+    sample: Sample | None = None
+    problems: Sequence[str] = field(default_factory=list)
+
+
+def build_section(board: Standings, store: ResultStore, name: str, pictures: bool) -> Section:
+    """Prepare a dataset; ``pictures=False`` leaves out all that needs stored tables."""
+    rows = {row.label: row for row in board.by_dataset if row.dataset == name}
+    order = [row.label for row in board.rows if row.label in rows]
+    cells = {label: board.cells[name, label] for label in order}
+    every = _lines(cells, order, board.ranked)
+    rules = [line for line in every if line.name.startswith((RULE, DEPENDENCY, UNSEEN))]
+    main = [line for line in every if line not in rules and not any(part in line.name for part in DETAILS)]
+    section = Section(
+        name=name,
+        rows=[rows[label] for label in order],
+        rules=rules,
+        metrics=main,
+        panels=[GeneratorPanel(label, rows[label], sorted(cells[label], key=lambda u: u.record.cell.seed)) for label in order],
+    )
+    for panel in section.panels:
+        _describe(panel)
+    if pictures:
+        _draw(section, store)
+    return section
+
+
+def _lines(cells: Mapping[str, Sequence[Unit]], order: Sequence[str], ranked: Sequence[str]) -> list[Line]:
+    """All metrics of the dataset, in order of name, the means over seeds."""
+    names = sorted({metric for units in cells.values() for unit in units for metric in unit.scores})
+    lines = []
+    for name in names:
+        scores = {label: [unit.scores[name] for unit in cells[label] if name in unit.scores] for label in order}
+        first = next(score for found in scores.values() for score in found)
+        means = {label: _mean(found) for label, found in scores.items()}
+        known = [mean.value for label, mean in means.items() if mean is not None and label in ranked]
+        best = None if not known else min(known) if first.goal == "min" else max(known)
+        every = [score for found in scores.values() for score in found]
+        lines.append(
+            Line(
+                name=name,
+                kind=_kind(name),
+                goal=first.goal,
+                real=next((score.real for score in every if score.real is not None), None),
+                floor=next((score.floor for score in every if score.floor is not None), None),
+                cells=means,
+                best=best if len(known) > 1 else None,
+            )
+        )
+    return lines
+
+
+def _kind(name: str) -> str:
+    for prefix, kind in ((RULE, "rule"), (DEPENDENCY, "FD"), (UNSEEN, "left side unseen")):
+        if name.startswith(prefix):
+            return kind
+    return ""
+
+
+def _mean(scores: Sequence[Score]) -> Estimate | None:
+    values = [score.value for score in scores if score.value is not None]
+    if not values:
+        return None
+    found, (least, most) = over_seeds(values), scores[0].bounds
+    low = found.low if found.low is None or least is None else max(found.low, least)
+    high = found.high if found.high is None or most is None else min(found.high, most)
+    return Estimate(found.value, low, high)
+
+
+def _describe(panel: GeneratorPanel) -> None:
+    """Column order, its arcs and notes, from the first record that has them."""
+    infos = [unit.record.generator_info for unit in panel.units if unit.record.generator_info]
+    info = infos[0] if infos else {}
+    order = info.get("column_order")
+    if isinstance(order, Sequence) and not isinstance(order, str):
+        panel.order = [str(name) for name in order]
+        pairs = edges(info)
+        if pairs and len(panel.order) <= 60:
+            panel.arcs = arc_diagram(panel.order, pairs)
+    notes = [note for unit in panel.units for note in (*unit.record.notes, *_texts(unit.record.generator_info.get("notes")))]
+    panel.notes = list(dict.fromkeys(notes))[:8]
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
+
+
+def _draw(section: Section, store: ResultStore) -> None:
+    """Everything that needs tables; what cannot be read is said in the section and the rest is drawn."""
+    problems: list[str] = []
+    dataset = _dataset(section.panels, store, problems)
+    plan, view = None, None
+    if dataset is not None:
+        section.facts = _facts(dataset)
+        section.sample = sample(dataset.train, dataset, SAMPLE_ROWS)
+        plan, view = _plan(dataset, problems)
+    if plan is not None and view is not None and dataset is not None:
+        section.outline = outlines(plan, view)
+    maps: list[Markup] = []
+    for panel in section.panels:
+        unit = next((unit for unit in panel.units if unit.scored), None)
+        if unit is None:
+            continue
+        try:
+            table = store.synthetic(unit.record.cell)
+            panel.shown_seed = unit.record.cell.seed
+            panel.sample = sample(table, dataset, SAMPLE_ROWS)
+            if dataset is None:
+                continue
+            columns = dataset.schema.columns[:MOST_OVERLAYS]
+            panel.overlays = [overlay(column, dataset.test[column.name], table[column.name]) for column in columns]
+            panel.heat = heat_map(*distances(dataset.schema, dataset.test, table)) if len(columns) > 1 else None
+            if plan is not None and view is not None:
+                maps.append(point_map(plan, view, outline_id(section.name), table, panel.label))
+        except (TabOrderError, KeyError, ValueError, TypeError) as error:
+            panel.problem = f"The stored table cannot be shown: {error}"
+    if maps and plan is not None and view is not None and dataset is not None:
+        maps.insert(0, point_map(plan, view, outline_id(section.name), dataset.test, "real (test rows)"))
+    section.maps, section.problems = maps, problems
+
+
+def outline_id(name: str) -> str:
+    """An element id for a dataset's outlines: hexadecimal, so that any name is safe."""
+    return f"area-{name.encode().hex()}"
+
+
+def _dataset(panels: Iterable[GeneratorPanel], store: ResultStore, problems: list[str]) -> Dataset | None:
+    cell = next(unit.record.cell for panel in panels for unit in panel.units)
+    try:
+        folder = store.dataset_dir(cell.dataset, cell.dataset_checksum)
+        if not (folder / stored.DESCRIPTION).is_file():
+            problems.append("The real tables are not in this store, so nothing is laid over the synthetic ones.")
+            return None
+        if not folder.resolve().is_relative_to(store.root.resolve()):
+            raise TabOrderError(f"{folder.name} leads out of the store; not followed.")
+        return stored.load(folder)
+    except TabOrderError as error:
+        problems.append(str(error).replace(f"{store.root}/", ""))
+        return None
+
+
+def _plan(dataset: Dataset, problems: list[str]) -> tuple[Atlas | None, Frame | None]:
+    try:
+        plan = atlas(dataset)
+    except (TabOrderError, KeyError) as error:
+        problems.append(f"No map: {error}")
+        return None, None
+    return (None, None) if plan is None else (plan, frame_of(plan, dataset.train))
+
+
+def _facts(dataset: Dataset) -> list[str]:
+    kinds = pd.Series([column.kind for column in dataset.schema.columns]).value_counts()
+    columns = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    facts = [f"{len(dataset.train):,} training rows, {len(dataset.test):,} test rows", f"columns: {columns}"]
+    if dataset.schema.target is not None:
+        facts.append(f"target: {dataset.schema.target} ({dataset.schema.task})")
+    if dataset.fds:
+        facts.append("dependencies: " + ", ".join(str(fd) for fd in dataset.fds))
+    return [*facts, *dataset.notes]
+
+
+def sample(table: pd.DataFrame, dataset: Dataset | None, count: int) -> Sample:
+    """The first ``count`` rows as text; ``None`` where a cell is missing."""
+    names = [str(name) for name in table.columns[:SAMPLE_COLUMNS]]
+
+    def written(name: str, value: Any) -> str | None:
+        if dataset is not None:
+            found = format_cell(dataset.schema[name], value)
+        else:
+            found = None if value is None or value is pd.NA or value != value else str(value)
+        return None if found is None else clipped(found, 32)
+
+    columns = [[written(name, value) for value in table[table.columns[i]].head(count)] for i, name in enumerate(names)]
+    return Sample(names, [list(row) for row in zip(*columns, strict=True)], max(0, table.shape[1] - SAMPLE_COLUMNS))
