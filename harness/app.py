@@ -15,8 +15,10 @@ import psutil
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from harness.errors import TabOrderError
+from harness.explain import explain
 from harness.isolation import Limits
 from harness.progress import CellProgress, seconds
 from harness.store import ResultStore, safe_name
@@ -25,6 +27,9 @@ from harness.sweep import TOTAL_VARIABLE, JobOutcome
 SINGLE: list[JobOutcome] = []
 """The outcome of a single run in this process; the command line reads it after Hydra returns."""
 
+MISTAKES: list[Exception] = []
+"""The user's mistake that ended a single run."""
+
 _LOADED: dict[str, Any] = {}
 
 
@@ -32,15 +37,19 @@ def run(config: DictConfig) -> None:
     """Run the cell a configuration describes; in a sweep nothing a cell does ends the sweep."""
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
-        SINGLE.append(_run_one(config, CellProgress(_label(config))))
+        try:
+            SINGLE.append(_run_one(config, CellProgress(_label(config))))
+        except (TabOrderError, OmegaConfBaseException) as error:
+            MISTAKES.append(error)  # raised through Hydra, it would come with a line of Hydra's own
         return
     number = int(hydra.job.num)
     label = f"[{number + 1}/{os.environ.get(TOTAL_VARIABLE, '?')}] {_label(config)}"
     try:
         outcome = _run_one(config, CellProgress(label))
-    except TabOrderError as error:
-        outcome = JobOutcome(_label(config), "invalid", "absent", str(error))
-        print(f"{label}: {error}", file=sys.stderr, flush=True)
+    except (TabOrderError, OmegaConfBaseException) as error:
+        sentence = explain(error)
+        outcome = JobOutcome(_label(config), "invalid", "absent", sentence)
+        print(f"{label}: {sentence}", file=sys.stderr, flush=True)
     except Exception as error:
         traceback.print_exc()
         outcome = JobOutcome(_label(config), "error", "absent", f"{type(error).__name__}: {error}")
