@@ -1,0 +1,89 @@
+"""A table as token chunks, tokenised once: one chunk for each distinct value of each column, rows as lists of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks:
+    """Token chunks ``name phrase + value`` and which of them make up each row.
+
+    Attributes:
+        tokens: the tokens of all chunks, one after the other, shape (total,).
+        value: which of them belong to a value and are to be predicted (not names, not filler), shape (total,).
+        starts: where each chunk begins, shape (chunks,).
+        lengths: its number of tokens, shape (chunks,).
+        codes: the chunk of each row and column, in schema order, shape (rows, columns).
+    """
+
+    tokens: Tensor
+    value: Tensor
+    starts: Tensor
+    lengths: Tensor
+    codes: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        tokens: Sequence[Sequence[np.ndarray]],
+        value: Sequence[Sequence[np.ndarray]],
+        codes: Sequence[np.ndarray],
+    ) -> Chunks:
+        """Join the columns' chunks.
+
+        Args:
+            tokens: per column, the tokens of each distinct value's chunk.
+            value: per column and chunk, which tokens are to be predicted.
+            codes: per column, the index of each row's chunk within the column.
+        """
+        parts = [part for column in tokens for part in column]
+        lengths = np.array([len(part) for part in parts], dtype=np.int64)
+        bases = np.cumsum([0, *(len(column) for column in tokens)])[:-1]
+        return cls(
+            torch.from_numpy(np.concatenate(parts).astype(np.int64)),
+            torch.from_numpy(np.concatenate([part for column in value for part in column])),
+            torch.from_numpy(np.cumsum(lengths) - lengths),
+            torch.from_numpy(lengths),
+            torch.from_numpy(np.stack([base + code for base, code in zip(bases, codes, strict=True)], axis=1)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def row_lengths(self) -> Tensor:
+        """Tokens of every row; they do not depend on the order of its columns."""
+        return self.lengths[self.codes].sum(1)
+
+    def assemble(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Write rows with their columns in a given order.
+
+        Args:
+            rows: row numbers, shape (batch,).
+            order: column positions, shape (columns,) for all rows or (batch, columns) for each.
+
+        Returns:
+            tokens and value flags, shape (batch, longest), padded on the right with 0 and ``False``, and lengths (batch,).
+        """
+        codes = self.codes[rows]
+        codes = codes[:, order] if order.dim() == 1 else codes.gather(1, order)
+        lengths = self.lengths[codes]
+        flat = lengths.flatten()
+        total = lengths.sum(1)
+        ends = flat.cumsum(0)
+        index = torch.repeat_interleave(self.starts[codes].flatten() - ends + flat, flat) + torch.arange(int(ends[-1]))
+        longest = int(total.max())
+        if bool((total == longest).all()):
+            shape = (len(rows), longest)
+            return self.tokens[index].view(shape), self.value[index].view(shape), total
+        place = torch.arange(longest)[None, :] < total[:, None]
+        tokens = torch.zeros(place.shape, dtype=torch.int64)
+        value = torch.zeros(place.shape, dtype=torch.bool)
+        tokens[place] = self.tokens[index]
+        value[place] = self.value[index]
+        return tokens, value, total

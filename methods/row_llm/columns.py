@@ -1,0 +1,310 @@
+"""One column as tokens of fixed width, and back: categories, numbers as digits, and numbers as they are written.
+
+Every value of a column takes the same number of tokens, so that all rows of a table are aligned. A missing value is a token
+of the column, followed by filler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from harness.table import Column, format_cell
+from methods.row_llm.tokenizer import BLANK, category_token, missing_token, number_token
+
+Array = np.ndarray[Any, Any]
+
+VALID, UNKNOWN_CATEGORY, UNPARSABLE, OUT_OF_RANGE, OUT_OF_VOCABULARY = range(5)
+"""What a decoded cell can be."""
+NUMBER_CHARACTERS = "0123456789.e+-"
+
+
+class Words:
+    """The vocabulary: words to ids, and what each id means as part of a number."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.ids = {word: index for index, word in enumerate(words)}
+        self.list = list(words)
+        self.blank = self.ids[BLANK]
+        self.digits = np.zeros(len(words), dtype=np.int64)
+        self.size = np.zeros(len(words), dtype=np.int64)
+        self.negative = np.zeros(len(words), dtype=bool)
+        for index, word in enumerate(words):
+            if word.lstrip("-").isdecimal() and word.isascii():
+                self.digits[index], self.size[index] = abs(int(word)), len(word.lstrip("-"))
+                self.negative[index] = word.startswith("-")
+
+    def __len__(self) -> int:
+        return len(self.list)
+
+
+def distinct(values: pd.Series[Any]) -> tuple[Array, Array, bool]:
+    """Codes of the rows, sorted distinct present values, and whether any is missing (its code is the last)."""
+    codes, unique = pd.factorize(values, sort=True, use_na_sentinel=True)
+    missing = codes < 0
+    return np.where(missing, len(unique), codes).astype(np.int64), np.asarray(unique), bool(missing.any())
+
+
+@dataclass(frozen=True)
+class CategoryCodec:
+    """A categorical column: one token for each category.
+
+    Attributes:
+        index: the column's place in the schema.
+        column: the column.
+        categories: the training categories, sorted.
+        missing: whether the column has missing values.
+    """
+
+    kind: ClassVar[str] = "category"
+    width: ClassVar[int] = 1
+    index: int
+    column: Column
+    categories: tuple[str, ...]
+    missing: bool
+
+    @classmethod
+    def fit(cls, index: int, column: Column, values: pd.Series[Any]) -> CategoryCodec:
+        """Learn the categories."""
+        _, unique, missing = distinct(values)
+        return cls(index, column, tuple(unique), missing)
+
+    def words(self) -> list[str]:
+        """The tokens the column needs."""
+        return [category_token(self.index, category) for category in self.categories] + _missing_words(self)
+
+    def encode(self, values: Array, words: Words) -> Array:
+        """Distinct present values as tokens, shape (values, 1)."""
+        return np.array([[words.ids[category_token(self.index, value)]] for value in values]).reshape(-1, 1)
+
+    def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
+        """Values and what each cell is (:data:`VALID`, …) from tokens, shape (rows, 1)."""
+        code = np.full(len(words), -1)
+        code[[words.ids[word] for word in self.words()]] = np.arange(len(self.words()))
+        picked = code[tokens[:, 0]]
+        values = np.array([*self.categories, None], dtype=object)[np.where(picked < 0, -1, picked)]
+        return values, np.where(picked < 0, UNKNOWN_CATEGORY, VALID)
+
+
+@dataclass(frozen=True)
+class DigitCodec:
+    """An integer column, or a float column with fixed decimals: groups of digits, the leading group with the sign.
+
+    Attributes:
+        index: the column's place in the schema.
+        column: the column.
+        groups: digits of each token, leading first.
+        lead: least and greatest leading group of the values ≥ 0 in training; ``None`` when there are none.
+        negative: the same of the magnitudes of the negative values.
+        missing: whether the column has missing values.
+    """
+
+    kind: ClassVar[str] = "digits"
+    index: int
+    column: Column
+    groups: tuple[int, ...]
+    lead: tuple[int, int] | None
+    negative: tuple[int, int] | None
+    missing: bool
+
+    @property
+    def width(self) -> int:
+        """Tokens of a value."""
+        return len(self.groups)
+
+    @classmethod
+    def fit(cls, index: int, column: Column, values: pd.Series[Any], digits_per_token: int) -> DigitCodec:
+        """Learn the digits of a column for which :func:`fits_digits` holds."""
+        _, unique, missing = distinct(values)
+        scaled = _scaled(unique, column)
+        largest = int(np.abs(scaled).max()) if len(scaled) else 0
+        groups = digit_groups(largest, column.decimals or 0, digits_per_token)
+        lead = np.abs(scaled) // 10 ** sum(groups[1:])
+        return cls(index, column, groups, _range(lead[scaled >= 0]), _range(lead[scaled < 0]), missing)
+
+    def words(self) -> list[str]:
+        """The tokens the column needs."""
+        lead = [
+            number_token(value, self.groups[0], sign)
+            for sign, bounds in ((False, self.lead), (True, self.negative))
+            if bounds is not None
+            for value in range(bounds[0], bounds[1] + 1)
+        ]
+        rest = [number_token(value, size) for size in sorted(set(self.groups[1:])) for value in range(10**size)]
+        return lead + rest + _missing_words(self)
+
+    def encode(self, values: Array, words: Words) -> Array:
+        """Distinct present values as tokens, shape (values, width)."""
+        scaled = _scaled(values, self.column)
+        tokens = np.empty((len(values), self.width), dtype=np.int64)
+        rest = sum(self.groups)
+        for place, size in enumerate(self.groups):
+            rest -= size
+            part = (np.abs(scaled) // 10**rest) % 10**size
+            sign = (scaled < 0) & (place == 0)
+            tokens[:, place] = [words.ids[number_token(int(p), size, bool(s))] for p, s in zip(part, sign, strict=True)]
+        return tokens
+
+    def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
+        """Values and what each cell is (:data:`VALID`, …) from tokens, shape (rows, width)."""
+        missing = _is_missing(self, tokens, words)
+        valid = (words.size[tokens] == np.array(self.groups)).all(1) & ~words.negative[tokens[:, 1:]].any(1)
+        total = np.zeros(len(tokens), dtype=np.int64)
+        for place, size in enumerate(self.groups):
+            total = total * 10**size + words.digits[tokens[:, place]]
+        total = np.where(words.negative[tokens[:, 0]], -total, total)
+        state = np.where(valid | missing, VALID, UNPARSABLE)
+        if self.column.kind == "integer":
+            return pd.arrays.IntegerArray(total, ~valid), state
+        return np.where(valid, total / 10.0 ** (self.column.decimals or 0), np.nan), state
+
+
+@dataclass(frozen=True)
+class NumberTextCodec:
+    """Numbers that need more digits than a 64-bit float or integer safely scales: the characters of their text.
+
+    Attributes:
+        index: the column's place in the schema.
+        column: the column.
+        width: characters of the longest training value.
+        missing: whether the column has missing values.
+    """
+
+    kind: ClassVar[str] = "number_text"
+    index: int
+    column: Column
+    width: int
+    missing: bool
+
+    @classmethod
+    def fit(cls, index: int, column: Column, values: pd.Series[Any]) -> NumberTextCodec:
+        """Learn the width."""
+        _, unique, missing = distinct(values)
+        return cls(index, column, max((len(str(format_cell(column, v))) for v in unique), default=1), missing)
+
+    def words(self) -> list[str]:
+        """The tokens the column needs."""
+        return list(NUMBER_CHARACTERS) + _missing_words(self)
+
+    def encode(self, values: Array, words: Words) -> Array:
+        """Distinct present values as tokens, shape (values, width)."""
+        tokens = np.full((len(values), self.width), words.blank)
+        for row, value in enumerate(values):
+            text = str(format_cell(self.column, value))
+            tokens[row, : len(text)] = [words.ids[character] for character in text]
+        return tokens
+
+    def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
+        """Values and what each cell is (:data:`VALID`, …) from tokens, shape (rows, width)."""
+        unique, inverse = np.unique(tokens, axis=0, return_inverse=True)
+        parsed = [self._parse([words.list[token] for token in row], words) for row in unique]
+        state = np.array([state for _, state in parsed])[inverse.reshape(-1)]
+        missing = np.array([value is None for value, _ in parsed])[inverse.reshape(-1)]
+        if self.column.kind == "integer":
+            values = np.array([value or 0 for value, _ in parsed], dtype=np.int64)[inverse.reshape(-1)]
+            return pd.arrays.IntegerArray(values, missing), state
+        values = np.array([np.nan if value is None else value for value, _ in parsed], dtype=float)
+        return values[inverse.reshape(-1)], state
+
+    def _parse(self, row: list[str], words: Words) -> tuple[float | int | None, int]:
+        filler = next((place for place, word in enumerate(row) if word == BLANK), len(row))
+        text, rest = row[:filler], row[filler:]
+        if set(rest) - {BLANK}:
+            return None, UNPARSABLE
+        if self.missing and text == _missing_words(self):
+            return None, VALID
+        if not set(text) <= set(NUMBER_CHARACTERS):
+            return None, UNPARSABLE
+        return parse_number("".join(text), self.column)
+
+
+ColumnCodec = CategoryCodec | DigitCodec | NumberTextCodec
+
+
+def parse_number(text: str, column: Column) -> tuple[float | int | None, int]:
+    """Read a number of the column's kind, and say what it is: :data:`VALID`, :data:`UNPARSABLE` or :data:`OUT_OF_RANGE`."""
+    try:
+        value = int(text) if column.kind == "integer" else float(text)
+    except ValueError:
+        return None, UNPARSABLE
+    if column.kind == "integer":
+        return (value, VALID) if abs(value) < 2**63 else (None, OUT_OF_RANGE)
+    return (value, VALID) if np.isfinite(value) else (None, OUT_OF_RANGE)
+
+
+def fit_column(index: int, column: Column, values: pd.Series[Any], digits_per_token: int) -> ColumnCodec:
+    """The codec that writes every value of a column exactly."""
+    if not column.numeric:
+        return CategoryCodec.fit(index, column, values)
+    if fits_digits(column, values):
+        return DigitCodec.fit(index, column, values, digits_per_token)
+    return NumberTextCodec.fit(index, column, values)
+
+
+def fits_digits(column: Column, values: pd.Series[Any]) -> bool:
+    """Whether all values are exact as integers scaled by the column's decimals (below 2**53 for floats)."""
+    present = values.dropna()
+    if column.kind == "integer":
+        return bool((present.abs() < 10**18).all())
+    return column.decimals is not None and bool((present.abs() * 10.0**column.decimals < 2.0**53).all())
+
+
+def digit_groups(largest: int, decimals: int, digits_per_token: int) -> tuple[int, ...]:
+    """Cut the digits of a column into tokens.
+
+    Groups end at the decimal point; the leading group takes up the next one as long as it has at most twice as many values
+    as a full group, so that for example 179.13 (longitudes) is two tokens, ``179`` and ``13``.
+
+    Args:
+        largest: the greatest magnitude, scaled to an integer.
+        decimals: digits after the point.
+        digits_per_token: digits of a full group.
+    """
+    whole = len(str(largest // 10**decimals))
+    groups = [whole % digits_per_token] if whole % digits_per_token else []
+    groups += [digits_per_token] * (whole // digits_per_token)
+    groups += [digits_per_token] * (decimals // digits_per_token)
+    groups += [decimals % digits_per_token] if decimals % digits_per_token else []
+    while len(groups) > 1 and largest // 10 ** sum(groups[2:]) < 2 * 10**digits_per_token:
+        groups[:2] = [groups[0] + groups[1]]
+    return tuple(groups)
+
+
+def codec_to_json(codec: ColumnCodec) -> dict[str, Any]:
+    """A JSON-able form; :func:`codec_from_json` reverses it."""
+    return {"codec": codec.kind, **asdict(codec)}
+
+
+def codec_from_json(data: Mapping[str, Any]) -> ColumnCodec:
+    """Read what :func:`codec_to_json` wrote."""
+    kinds: dict[str, Any] = {kind.kind: kind for kind in (CategoryCodec, DigitCodec, NumberTextCodec)}
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key != "codec"}
+    codec: ColumnCodec = kinds[data["codec"]](**{**fields, "column": Column(**data["column"])})
+    return codec
+
+
+def _scaled(values: Array, column: Column) -> Array:
+    """Numbers as integers of the column's last decimal."""
+    if column.kind == "integer":
+        return np.asarray(values, dtype=np.int64)
+    return np.rint(np.asarray(values, dtype=float) * 10.0 ** (column.decimals or 0)).astype(np.int64)
+
+
+def _range(values: Array) -> tuple[int, int] | None:
+    return (int(values.min()), int(values.max())) if len(values) else None
+
+
+def _missing_words(codec: ColumnCodec) -> list[str]:
+    return [missing_token(codec.index)] if codec.missing else []
+
+
+def _is_missing(codec: ColumnCodec, tokens: Array, words: Words) -> Array:
+    """Rows that hold the missing token and then only filler."""
+    if not codec.missing:
+        return np.zeros(len(tokens), dtype=bool)
+    closed: Array = (tokens[:, 0] == words.ids[missing_token(codec.index)]) & (tokens[:, 1:] == words.blank).all(1)
+    return closed
