@@ -204,8 +204,11 @@ def matrix(
     return result
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """Mean over seeds of one cell with Student's t interval; no interval from a single seed or from equal values."""
+def over_seeds(values: Sequence[float], bounds: tuple[float | None, float | None] = (None, None)) -> Estimate:
+    """Mean over seeds of one cell with Student's t interval, cut at the metric's bounds.
+
+    There is no interval from a single seed or from equal values.
+    """
     mean = fmean(values)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     if spread == 0.0:
@@ -213,7 +216,9 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     from scipy.special import stdtrit
 
     half = float(stdtrit(len(values) - 1, (1 + st.LEVEL) / 2)) * spread / len(values) ** 0.5
-    return Estimate(mean, mean - half, mean + half)
+    least, most = bounds
+    low, high = mean - half, mean + half
+    return Estimate(mean, low if least is None else max(low, least), high if most is None else min(high, most))
 
 
 def _raw_ml(unit: Unit) -> float | None:
@@ -227,6 +232,9 @@ COLUMNS: Mapping[str, Callable[[Unit], float | None]] = {
     "fd_violation": lambda unit: unit.value(FD_METRIC),
     "ml": _raw_ml,
 }
+BOUNDS: Mapping[str, tuple[float | None, float | None]] = {"ml": (None, 1.0)}
+"""Of columns that are not shares: the headline ML-efficacy measures, roc_auc and r2, are at most 1."""
+
 RAW = ("fd_violation", "ml")
 """Columns in the metric's own unit: no failed cell is counted as 0 there, whatever the policy."""
 
@@ -261,7 +269,9 @@ def _mean(samples: Array) -> Array:
 
 def _cell_estimates(group: Sequence[Unit]) -> dict[str, Estimate | None]:
     found = {name: [v for v in map(value, group) if v is not None] for name, value in COLUMNS.items()}
-    return {name: over_seeds(values) if values else None for name, values in found.items()}
+    return {
+        name: over_seeds(values, BOUNDS.get(name, (0.0, 1.0))) if values else None for name, values in found.items()
+    }
 
 
 def _row(board: Standings, label: str, datasets: Sequence[str], found: Mapping[str, Estimate | None]) -> Row:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from harness.datasets import stored
+from harness.datasets.base import Dataset
+from harness.dependencies import FunctionalDependency
 from harness.generator import Yield
 from harness.record import Cell, Cost, Record, Score
 from harness.store import ResultStore
+from harness.table import Column, Schema
 
 FD = "dependencies.fd_violation_rate"
 HEADLINES: dict[str, tuple[str, float, float, tuple[float | None, float | None]]] = {
@@ -122,6 +126,88 @@ def make_table(seed: int = 0, rows: int = 60) -> pd.DataFrame:
     )
 
 
+HOSTILE = "<script>document.title='owned'</script>"
+FORMULA = "=HYPERLINK(0)"
+
+
+def make_dataset(name: str = "toy", *, hostile: bool = False, rows: int = 200) -> Dataset:
+    """A table with an FD, a place to draw a map of (``x``, ``y`` in a box by state), missing cells; hostile names on demand."""
+    bird, fill = (HOSTILE, FORMULA) if hostile else ("bird", "B1")
+    numbers = np.random.default_rng(0)
+
+    def rows_of(count: int) -> pd.DataFrame:
+        state = numbers.integers(0, 4, count)
+        return pd.DataFrame(
+            {
+                "state": pd.Series([f"S{i}" for i in state], dtype=object),
+                bird: pd.Series([None if i == 3 else ("B0", fill)[i % 2] for i in state], dtype=object),
+                "n": pd.array(numbers.integers(0, 9, count), dtype="Int64"),
+                "x": np.round(state + numbers.random(count), 3),
+                "y": np.round(numbers.random(count), 3),
+            }
+        )
+
+    schema = Schema(
+        (
+            Column("state", "categorical"),
+            Column(bird, "categorical"),
+            Column("n", "integer"),
+            Column("x", "float", 3),
+            Column("y", "float", 3),
+        ),
+        bird,
+        "classification",
+    )
+    boxes = {
+        axis: {f"S{i}": [float(i), i + 1.0] if axis == "x" else [0.0, 1.0] for i in range(4)} for axis in ("x", "y")
+    }
+    rules = tuple(
+        {"name": f"{axis}_in_state", "type": "range_by_key", "key": "state", "column": axis, "bounds": bounds}
+        for axis, bounds in boxes.items()
+    )
+    fds = (FunctionalDependency(("state",), bird),)
+    checksum = hashlib.sha256(name.encode()).hexdigest()
+    return Dataset(name, schema, rows_of(rows), rows_of(rows), checksum, rules, fds, "state", notes=(fill,))
+
+
+def make_full_store(
+    root: Path, datasets: Iterable[Dataset], generators: Mapping[str, float], seeds: int = 2, **changes: Any
+) -> ResultStore:
+    """A store with datasets and tables: a generator of level p gives test rows of which a share 1 − p has shuffled columns."""
+    store = ResultStore(root)
+    for dataset in datasets:
+        stored.save(dataset, store.dataset_dir(dataset.name, dataset.checksum))
+        fd = f"{FD}.{dataset.fds[0]}"
+        for generator, level in generators.items():
+            for seed in range(seeds):
+                found = min(1.0, max(0.0, level + 0.02 * seed - 0.01))
+                scores = {**at_level(found), fd: at_level(found)[FD]}
+                order = {"column_order": dataset.schema.names, "fds": [fd.to_json() for fd in dataset.fds]}
+                record = make_record(
+                    dataset.name,
+                    generator,
+                    seed,
+                    level=None,
+                    scores=scores,
+                    cell={"dataset_checksum": dataset.checksum},
+                    **{"generator_info": order if "llm" in generator else {}, **changes},
+                )
+                folder = store.cell_dir(record.cell)
+                folder.mkdir(parents=True, exist_ok=True)
+                _shuffled(dataset.test, 1 - found, seed).to_parquet(folder / "synthetic.parquet")
+                store.write(record)
+    return store
+
+
+def _shuffled(frame: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    numbers, made = np.random.default_rng(seed), frame.copy()
+    rows = np.flatnonzero(numbers.random(len(frame)) < share)
+    for index in range(frame.shape[1]):
+        column = frame.columns[index]
+        made.loc[rows, column] = frame[column].to_numpy()[numbers.permutation(rows)]
+    return made.astype(frame.dtypes)
+
+
 def grid(levels: Mapping[str, Mapping[str, list[float]]], **changes: Any) -> list[Record]:
     """Records from ``{dataset: {generator: [level per seed]}}``."""
     return [
@@ -130,6 +216,3 @@ def grid(levels: Mapping[str, Mapping[str, list[float]]], **changes: Any) -> lis
         for generator, found in row.items()
         for seed, level in enumerate(found)
     ]
-
-
-__all__ = ["FD", "at_level", "grid", "make_cell", "make_record", "make_score", "make_store", "make_table", "replace"]

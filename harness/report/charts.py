@@ -28,10 +28,10 @@ def critical_difference(board: Standings) -> Markup | None:
 
     axis = 46.0
     drawn = [tag("path", d=f"M{left} {axis}H{right}", class_="axis")]
-    for rank in range(1, count + 1):
+    for place in range(1, count + 1):
         drawn += [
-            tag("path", d=f"M{at(rank):.1f} {axis - 5}v5", class_="axis"),
-            text(at(rank), axis - 9, rank, class_="tiny mid"),
+            tag("path", d=f"M{at(place):.1f} {axis - 5}v5", class_="axis"),
+            text(at(place), axis - 9, place, class_="tiny mid"),
         ]
     width = min(board.critical_difference, count - 1.0) / max(1, count - 1) * (right - left)
     drawn += [
@@ -46,7 +46,12 @@ def critical_difference(board: Standings) -> Markup | None:
         end = left - 8 if first else right + 8
         drawn += [
             tag("path", d=f"M{at(rank):.1f} {axis}V{y:.1f}H{end}", class_="stem"),
-            text(end - 4 if first else end + 4, y + 4, f"{clipped(row.label, 28)} {rank:.2f}", class_="tiny end" if first else "tiny"),
+            text(
+                end - 4 if first else end + 4,
+                y + 4,
+                f"{clipped(row.label, 28)} {rank:.2f}",
+                class_="tiny end" if first else "tiny",
+            ),
         ]
     for index, (low, high) in enumerate(groups):
         y = axis + 8 + 7 * index
@@ -103,7 +108,13 @@ def quality_cost(board: Standings) -> Markup | None:
     for index, (seconds, found, row) in enumerate(sorted(points, key=lambda point: (point[0], point[2].label))):
         x, y = at(seconds, found.value)
         if found.low is not None and found.high is not None:
-            drawn.append(tag("path", d=f"M{x:.1f} {at(low, max(found.low, least))[1]:.1f}V{at(low, found.high)[1]:.1f}", class_="whisker"))
+            drawn.append(
+                tag(
+                    "path",
+                    d=f"M{x:.1f} {at(low, max(found.low, least))[1]:.1f}V{at(low, found.high)[1]:.1f}",
+                    class_="whisker",
+                )
+            )
         drawn.append(tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=4, class_="dot ok" if row.pareto else "dot"))
         drawn.append(text(x + 7, y + (4 if index % 2 else -4), clipped(row.label, 34), class_="tiny"))
     drawn.append(text(right, bottom + 16, "fit + sample", class_="tiny end"))

@@ -49,7 +49,7 @@ def _numbers(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, S
 
 def _categories(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, Shares, list[str]]:
     known = real.value_counts()
-    known = known.iloc[np.lexsort([known.index.to_numpy(dtype=str), -known.to_numpy()])] if len(known) else known
+    known = known.loc[sorted(known.index, key=lambda name: (-known[name], str(name)))]
     made = synthetic.value_counts()
     top = list(known.index[:CATEGORIES])
     first = [float(known[name]) for name in top]
@@ -62,7 +62,7 @@ def _categories(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares
     unseen = float(made.sum() - made.reindex(known.index).fillna(0).sum())
     if unseen:
         first, second, names = [*first, 0.0], [*second, unseen], [*names, "unseen"]
-    return np.array(first), np.array(second), names
+    return (np.array(first), np.array(second), names) if names else (np.zeros(1), np.zeros(1), ["no value"])
 
 
 def overlay(column: Column, real: pd.Series[Any], synthetic: pd.Series[Any]) -> Markup:
@@ -77,7 +77,8 @@ def overlay(column: Column, real: pd.Series[Any], synthetic: pd.Series[Any]) -> 
     else:
         each = WIDTH / len(second)
         marks = (
-            f"M{index * each + 1:.1f} {base - share * scale:.1f}h{max(each - 2, 1):.1f}" for index, share in enumerate(second)
+            f"M{index * each + 1:.1f} {base - share * scale:.1f}h{max(each - 2, 1):.1f}"
+            for index, share in enumerate(second)
         )
         made = tag("path", d="".join(marks), class_="made tick")
         below = [text(0, HEIGHT - 3, clipped(names[0], 14), class_="tiny")]

@@ -124,7 +124,12 @@ def outlines(plan: Atlas, view: Frame) -> Markup:
     for rings in plan.rings.values():
         for ring in rings:
             thin = np.asarray(shapely.get_coordinates(shapely.simplify(shapely.LinearRing(ring), tolerance)))
-            inside = (thin[:, 0] <= view.right) & (thin[:, 0] >= view.left) & (thin[:, 1] >= view.low) & (thin[:, 1] <= view.high)
+            inside = (
+                (thin[:, 0] <= view.right)
+                & (thin[:, 0] >= view.left)
+                & (thin[:, 1] >= view.low)
+                & (thin[:, 1] <= view.high)
+            )
             if inside.any():
                 x, y = view.place(thin[:, 0], thin[:, 1])
                 drawn.append(data(zip(x.tolist(), y.tolist(), strict=True), close=True))
@@ -132,18 +137,18 @@ def outlines(plan: Atlas, view: Frame) -> Markup:
 
 
 def point_map(plan: Atlas, view: Frame, outline_id: str, table: pd.DataFrame, title: str) -> Markup:
-    """The first 400 rows with a position: dots where they belong, crosses where not. Points off the frame are not drawn."""
+    """400 rows at equal distances through the table: dots where they belong, crosses where not; none off the frame."""
     bad = plan.invalid(table)
     rate = float(bad.mean()) if len(table) else 0.0
     known = table[[plan.x, plan.y]].notna().all(axis=1).to_numpy()
-    rows = np.flatnonzero(known)[:POINTS]
-    x, y = view.place(
-        table[plan.x].iloc[rows].to_numpy(dtype=float), table[plan.y].iloc[rows].to_numpy(dtype=float)
-    )
+    rows = np.flatnonzero(known)
+    rows = rows[np.linspace(0, len(rows) - 1, POINTS).astype(int)] if len(rows) > POINTS else rows
+    x, y = view.place(table[plan.x].iloc[rows].to_numpy(dtype=float), table[plan.y].iloc[rows].to_numpy(dtype=float))
     seen = (x >= 0) & (x <= WIDTH) & (y >= 0) & (y <= view.height)
     dots = "".join(f"M{short(a)} {short(b)}h0" for a, b in zip(x[seen & ~bad[rows]], y[seen & ~bad[rows]], strict=True))
     crosses = "".join(
-        f"M{short(a - 2)} {short(b - 2)}l4 4m0-4l-4 4" for a, b in zip(x[seen & bad[rows]], y[seen & bad[rows]], strict=True)
+        f"M{short(a - 2)} {short(b - 2)}l4 4m0-4l-4 4"
+        for a, b in zip(x[seen & bad[rows]], y[seen & bad[rows]], strict=True)
     )
     label = f"{title}: {rate:.2%} of {len(table)} rows lie outside their area"
     return drawing(
@@ -152,6 +157,12 @@ def point_map(plan: Atlas, view: Frame, outline_id: str, table: pd.DataFrame, ti
         tag("title", label),
         text(0, 12, title, class_="name"),
         text(WIDTH, 12, f"{rate:.2%} outside", class_="tiny end"),
-        tag("g", tag("use", href=f"#{outline_id}"), tag("path", d=dots, class_="valid"), tag("path", d=crosses, class_="invalid"), transform="translate(0 18)"),
+        tag(
+            "g",
+            tag("use", href=f"#{outline_id}"),
+            tag("path", d=dots, class_="valid"),
+            tag("path", d=crosses, class_="invalid"),
+            transform="translate(0 18)",
+        ),
         label=label,
     )

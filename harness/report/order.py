@@ -46,6 +46,8 @@ def arc_diagram(order: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Marku
         + text(left + 8, index * STEP + 17, f"{index + 1}. {clipped(name, 19)}", class_="name")
         for index, name in enumerate(order)
     ]
-    followed = sum(place[a] < place[b] for a, b in known)
-    label = f"column order {', '.join(map(str, order))}; {followed} of {len(known)} dependencies are written determinant first"
+    kept = sum(place[a] < place[b] for a, b in known)
+    label = (
+        f"column order {', '.join(map(str, order))}; {kept} of {len(known)} dependencies are written determinant first"
+    )
     return drawing(right + 100, len(order) * STEP, *arcs, *boxes, label=label)

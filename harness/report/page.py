@@ -28,6 +28,11 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{float(f'{value * 100:.3g}'):g}\u202f%"
 
 
+def breakable(label: str) -> Markup:
+    """A label that may be broken after underscores."""
+    return Markup("_<wbr>").join(label.split("_"))
+
+
 def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said: Sequence[str]) -> str:
     """The whole page; equal standings and store give equal bytes. All text is escaped by Jinja2's autoescape."""
     environment = Environment(
@@ -44,9 +49,12 @@ def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said
         "percent": percent,
         "clipped": clipped,
         "plural": plural,
+        "breakable": breakable,
     }
     families = [family for family in FAMILIES if any(family.key in row.families for row in board.rows)]
-    style, script = (files("harness.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = (
+        files("harness.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     sections, pictured = [], 0
     for name in board.datasets:

@@ -20,7 +20,9 @@ LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4)
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def _codes(column: Column, real: pd.Series[Any], other: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _codes(
+    column: Column, real: pd.Series[Any], other: pd.Series[Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Bin both columns alike: real quantiles for numbers, most frequent real categories; a last bin for missing cells."""
     if column.numeric:
         values = real.dropna().to_numpy(dtype=float)
@@ -32,8 +34,8 @@ def _codes(column: Column, real: pd.Series[Any], other: pd.Series[Any]) -> tuple
 
         return coded(real), coded(other)
     counts = real.value_counts()
-    order = np.lexsort([counts.index.to_numpy(dtype=str), -counts.to_numpy()]) if len(counts) else []
-    place = {name: rank for rank, name in enumerate(counts.index[order][: BINS - 1])}
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    place = {name: rank for rank, (name, _) in enumerate(ordered[: BINS - 1])}
     known = set(counts.index)
 
     def ranked(series: pd.Series[Any]) -> np.ndarray[Any, Any]:
@@ -79,9 +81,7 @@ def heat_map(names: list[str], found: Matrix) -> Markup:
         if len(cells):
             d = "".join(f"M{left + j * CELL} {top + i * CELL}h12v12h-12z" for i, j in cells)
             squares.append(tag("path", d=d, class_=f"heat{level}"))
-    labels = [
-        text(left - 4, top + i * CELL + 10, clipped(name, 15), class_="tiny end") for i, name in enumerate(names)
-    ]
+    labels = [text(left - 4, top + i * CELL + 10, clipped(name, 15), class_="tiny end") for i, name in enumerate(names)]
     below = [
         tag(
             "text",

@@ -102,7 +102,10 @@ def build_section(board: Standings, store: ResultStore, name: str, pictures: boo
         rows=[rows[label] for label in order],
         rules=rules,
         metrics=main,
-        panels=[GeneratorPanel(label, rows[label], sorted(cells[label], key=lambda u: u.record.cell.seed)) for label in order],
+        panels=[
+            GeneratorPanel(label, rows[label], sorted(cells[label], key=lambda u: u.record.cell.seed))
+            for label in order
+        ],
     )
     for panel in section.panels:
         _describe(panel)
@@ -130,7 +133,7 @@ def _lines(cells: Mapping[str, Sequence[Unit]], order: Sequence[str], ranked: Se
                 real=next((score.real for score in every if score.real is not None), None),
                 floor=next((score.floor for score in every if score.floor is not None), None),
                 cells=means,
-                best=best if len(known) > 1 else None,
+                best=best if len(set(known)) > 1 else None,
             )
         )
     return lines
@@ -147,10 +150,7 @@ def _mean(scores: Sequence[Score]) -> Estimate | None:
     values = [score.value for score in scores if score.value is not None]
     if not values:
         return None
-    found, (least, most) = over_seeds(values), scores[0].bounds
-    low = found.low if found.low is None or least is None else max(found.low, least)
-    high = found.high if found.high is None or most is None else min(found.high, most)
-    return Estimate(found.value, low, high)
+    return over_seeds(values, scores[0].bounds)
 
 
 def _describe(panel: GeneratorPanel) -> None:
@@ -163,7 +163,9 @@ def _describe(panel: GeneratorPanel) -> None:
         pairs = edges(info)
         if pairs and len(panel.order) <= 60:
             panel.arcs = arc_diagram(panel.order, pairs)
-    notes = [note for unit in panel.units for note in (*unit.record.notes, *_texts(unit.record.generator_info.get("notes")))]
+    notes = [
+        note for unit in panel.units for note in (*unit.record.notes, *_texts(unit.record.generator_info.get("notes")))
+    ]
     panel.notes = list(dict.fromkeys(notes))[:8]
 
 
@@ -199,10 +201,15 @@ def _draw(section: Section, store: ResultStore) -> None:
             if plan is not None and view is not None:
                 maps.append(point_map(plan, view, outline_id(section.name), table, panel.label))
         except (TabOrderError, KeyError, ValueError, TypeError) as error:
-            panel.problem = f"The stored table cannot be shown: {error}"
+            panel.problem = f"The stored table cannot be shown: {_inside(error, store)}"
     if maps and plan is not None and view is not None and dataset is not None:
         maps.insert(0, point_map(plan, view, outline_id(section.name), dataset.test, "real (test rows)"))
     section.maps, section.problems = maps, problems
+
+
+def _inside(error: Exception, store: ResultStore) -> str:
+    """The message with paths within the store: the page is the same wherever the store lies."""
+    return str(error).replace(f"{store.root}/", "")
 
 
 def outline_id(name: str) -> str:
@@ -221,7 +228,7 @@ def _dataset(panels: Iterable[GeneratorPanel], store: ResultStore, problems: lis
             raise TabOrderError(f"{folder.name} leads out of the store; not followed.")
         return stored.load(folder)
     except TabOrderError as error:
-        problems.append(str(error).replace(f"{store.root}/", ""))
+        problems.append(_inside(error, store))
         return None
 
 

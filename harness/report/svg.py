@@ -11,10 +11,14 @@ from markupsafe import Markup, escape
 def tag(name: str, *children: object, **attributes: object) -> Markup:
     """An element; attribute values and text children are escaped, ``Markup`` children are not. ``class_`` makes ``class``."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items() if value is not None
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
     )
     inner = Markup("").join(escape(child) for child in children)
-    return Markup(f"<{name}{written}/>") if not children else Markup(f"<{name}{written}>") + inner + Markup(f"</{name}>")
+    return (
+        Markup(f"<{name}{written}/>") if not children else Markup(f"<{name}{written}>") + inner + Markup(f"</{name}>")
+    )
 
 
 def drawing(width: float, height: float, *children: object, label: str, class_: str = "") -> Markup:
@@ -52,7 +56,9 @@ def data(points: Iterable[tuple[float, float]], close: bool = False) -> str:
     return "M" + "L".join(f"{short(x)} {short(y)}" for x, y in points) + ("Z" if close else "")
 
 
-def steps(heights: Sequence[float], width: float, base: float, scale: float, left: float = 0.0) -> list[tuple[float, float]]:
+def steps(
+    heights: Sequence[float], width: float, base: float, scale: float, left: float = 0.0
+) -> list[tuple[float, float]]:
     """The outline of a histogram: bars of equal width from ``left``, on a base line ``base``, ``scale`` pixels per unit."""
     each = width / max(1, len(heights))
     points = [(left, base)]
@@ -75,7 +81,9 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten within [low, high] (positive); the ends when there are fewer than two."""
-    powers = [10.0**power for power in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
+    powers = [
+        10.0**power for power in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    ]
     return powers if len(powers) > 1 else [low, high]
 
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tests.factories import at_level, make_record
+from harness.leaderboard import write
+from tests.factories import at_level, make_dataset, make_full_store, make_record
 
 CHILD = """
 import json, resource, sys, time
@@ -56,3 +57,11 @@ def test_bench_aggregate_10000_records(benchmark, big_store):
     assert found["problems"] == 0
     assert found["cpu"] <= 5
     assert found["mib"] <= 1024
+
+
+@pytest.mark.bench
+def test_bench_report_of_10_datasets_and_10_generators(benchmark, tmp_path):
+    generators = {f"generator_{i}": i / 8 for i in range(9)} | {"row_llm": 0.9}
+    store = make_full_store(tmp_path / "s", [make_dataset(f"d{i}") for i in range(10)], generators, seeds=3)
+    benchmark.pedantic(write, args=(store, tmp_path / "out"), rounds=1, iterations=1)
+    assert (tmp_path / "out" / "index.html").stat().st_size < 5_000_000

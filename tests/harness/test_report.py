@@ -1,0 +1,181 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.leaderboard import load, write
+from harness.report.columns import overlay, shares
+from harness.report.maps import atlas, frame_of, point_map
+from harness.report.order import arc_diagram, edges
+from harness.report.pairs import distances
+from harness.report.section import build_section
+from harness.report.svg import clipped, log_ticks, steps, tag, ticks
+from harness.table import Column, Schema
+from tests.factories import (
+    FORMULA,
+    HOSTILE,
+    grid,
+    make_dataset,
+    make_full_store,
+    make_record,
+    make_store,
+)
+
+LEVELS = {"ctgan": 0.5, "row_llm": 0.9, "independent": 0.0, "copy": 1.0}
+
+
+def html_of(store, tmp_path):
+    write(store, tmp_path / "out")
+    return (tmp_path / "out" / "index.html").read_text()
+
+
+def test_page_is_self_contained_and_shows_every_part(tmp_path):
+    html = html_of(make_full_store(tmp_path / "s", [make_dataset("one"), make_dataset("two")], LEVELS), tmp_path)
+    assert not re.search(r"(?:src|href)=\"(?!#|data:)", html)
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "@import" not in html
+    for part in (
+        "Leaderboard",
+        "Rules and dependencies",
+        "state→bird",
+        "Map",
+        "Column order",
+        "Pair trends",
+        "Real rows",
+        "Cells",
+    ):
+        assert part in html
+    assert "python -m harness dataset=one generator=row_llm seed=1" in html
+    assert html.count('class="dataset"') == 2
+
+
+def test_equal_stores_in_different_places_give_equal_bytes(tmp_path):
+    pages = []
+    for place in ("a", "b/c"):
+        store = make_full_store(tmp_path / place, [make_dataset()], LEVELS)
+        (store.cell_dir(make_record("toy", "ctgan", 0, level=0.49).cell) / "synthetic.parquet").unlink()
+        pages.append(html_of(store, tmp_path / place))
+    assert pages[0] == pages[1]
+    assert "is missing" in pages[0]
+
+
+def test_hostile_text_is_escaped_everywhere(tmp_path):
+    dataset = make_dataset(hostile=True)
+    store = make_full_store(tmp_path / "s", [dataset], LEVELS, command=f"echo {HOSTILE}", notes=(HOSTILE,))
+    failed = make_record(
+        "toy", "bad", status="failed", error=HOSTILE, log_tail=(HOSTILE, "x"), cell={"params": {"p": HOSTILE}}
+    )
+    other = make_record("toy", "bad", 1, cell={"params": {"p": "'\"><img src=x onerror=alert(1)>"}})
+    for record in (failed, other):
+        store.write(record)
+    html = html_of(store, tmp_path)
+    assert html.count("<script") == 1
+    assert "<img" not in html
+    assert html.count("&lt;script&gt;") > 10
+    assert FORMULA in html
+    assert "'unsafe-inline'; script-src 'sha256-" in html
+
+
+def test_what_is_missing_is_said_and_the_rest_is_drawn(tmp_path):
+    store = make_store(
+        tmp_path / "s", [*grid({"toy": {"ctgan": [0.5], "tvae": [0.4]}}), make_record("toy", "great", status="timeout")]
+    )
+    html = html_of(store, tmp_path)
+    assert "The real tables are not in this store" in html
+    assert "timeout: it went wrong." in html
+    assert "last line of the log" in html
+    assert "great on toy" in html
+    assert "Real rows" not in html
+    assert "Synthetic rows" in html
+
+
+def test_a_table_with_other_columns_is_a_problem_of_its_panel_only(tmp_path):
+    dataset = make_dataset()
+    store = make_full_store(tmp_path / "s", [dataset], {"ctgan": 0.5, "tvae": 0.3}, seeds=1)
+    board, _ = load(store)
+    unit = board.cells["toy", "ctgan"][0]
+    pd.DataFrame({"else": ["a"]}).to_parquet(store.cell_dir(unit.record.cell) / "synthetic.parquet")
+    section = build_section(board, store, "toy", pictures=True)
+    panels = {panel.label: panel for panel in section.panels}
+    assert panels["ctgan"].problem is not None
+    assert len(panels["tvae"].overlays) == 5
+    assert len(section.maps) == 2  # real and tvae
+
+
+def test_a_damaged_stored_dataset_does_not_stop_the_page(tmp_path):
+    dataset = make_dataset()
+    store = make_full_store(tmp_path / "s", [dataset], {"ctgan": 0.5}, seeds=1)
+    (store.dataset_dir(dataset.name, dataset.checksum) / "dataset.json").write_text("{")
+    html = html_of(store, tmp_path)
+    assert "the stored dataset in datasets/toy-" in html
+    assert str(tmp_path) not in html
+
+
+def test_column_shares_of_numbers_and_categories():
+    real = pd.Series([0.0, 1.0, 1.0, np.nan])
+    first, second, names = shares(Column("x", "float", 0), real, pd.Series([0.0, 0.0, 5.0, 5.0]))
+    # real .5 % and 99.5 % quantiles are .01 and 1: a quarter falls into the first bin, half into the last, a quarter is missing
+    assert (first[0], first[23], first[24]) == (0.25, 0.5, 0.25)
+    assert (second[0], second[23], second[24]) == (0.5, 0.5, 0.0)
+    assert names[-1] == "missing"
+    letters = pd.Series([f"c{i:02}" for i in range(14) for _ in range(20 - i)], dtype=object)
+    first, second, names = shares(Column("c", "categorical"), letters, pd.Series(["c00", "new"], dtype=object))
+    assert names[:2] == ["c00", "c01"]
+    assert names[-2:] == ["other (2)", "unseen"]
+    assert first.sum() == pytest.approx(1)
+    assert (second[0], second[-1]) == (0.5, 0.5)
+
+
+def test_pair_distance_sees_a_broken_dependency_that_single_columns_hide():
+    # a and b agree in the real table; in the other one they are independent: of the joint shares ½, ½ half moves to the
+    # other two cells, so the distance is ½, while each single column has distance 0
+    schema = Schema((Column("a", "categorical"), Column("b", "categorical")))
+    real = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["x", "x", "y", "y"]}, dtype=object)
+    other = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["x", "y", "x", "y"]}, dtype=object)
+    names, found = distances(schema, real, other)
+    assert names == ["a", "b"]
+    assert found.tolist() == [[0.0, 0.5], [0.5, 0.0]]
+
+
+def test_overlay_handles_empty_constant_and_all_missing_columns():
+    nothing = pd.Series([None, None], dtype=object)
+    for column, series in (
+        (Column("c", "categorical"), nothing),
+        (Column("x", "float"), pd.Series([np.nan, np.nan])),
+        (Column("n", "integer"), pd.Series(pd.array([3, 3], dtype="Int64"))),
+        (Column("c", "categorical"), pd.Series([], dtype=object)),
+    ):
+        assert "NaN" not in overlay(column, series, series)
+        assert "nan" not in overlay(column, series, series)
+
+
+def test_map_counts_points_outside_their_area():
+    dataset = make_dataset()
+    plan = atlas(dataset)
+    assert plan is not None
+    assert (plan.x, plan.y, plan.key) == ("x", "y", "state")
+    moved = dataset.test.head(4).assign(x=[9.0, *dataset.test["x"].iloc[1:4]])
+    assert plan.invalid(moved).tolist() == [True, False, False, False]
+    drawn = point_map(plan, frame_of(plan, dataset.train), "area", moved, "t")
+    assert "25.00%" in drawn
+    assert drawn.count("h0") == 3  # the point at x = 9 is off the frame
+
+
+def test_arcs_follow_or_break_the_order():
+    info = {"fds": [{"lhs": ["a"], "rhs": "b", "g3": 0}, {"lhs": ["c"], "rhs": "a", "g3": 0}]}
+    assert edges(info) == [("a", "b"), ("c", "a")]
+    drawn = arc_diagram(["a", "b", "c"], edges(info))
+    assert "1 of 2 dependencies" in drawn
+    assert drawn.count("arc ok") == 1
+    assert drawn.count("arc bad") == 1
+
+
+def test_svg_helpers():
+    assert tag("p", "<b>", title='"') == '<p title="&#34;">&lt;b&gt;</p>'
+    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert log_ticks(0.1, 100) == [0.1, 1, 10, 100]
+    assert log_ticks(2, 3) == [2, 3]
+    assert steps([1, 2], 10, 20, 5) == [(0, 20), (0, 15), (5, 15), (5, 10), (10, 10), (10, 20)]
+    assert clipped("a\nb" + "c" * 50, 6) == "a bcc…"
