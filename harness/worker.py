@@ -45,12 +45,12 @@ def locate(target: str) -> Any:
 
 
 def build(spec: Mapping[str, Any]) -> Any:
-    """Call the class or function named by ``_target_`` with the other keys.
+    """Call the class or function named by ``_target_`` with the other keys; with an ``environment``, in that environment.
 
     Raises:
         TabOrderError: when it cannot be imported, or does not take these arguments.
     """
-    arguments = {key: value for key, value in spec.items() if key not in ("_target_", "_convert_")}
+    arguments = {key: value for key, value in spec.items() if key not in ("_target_", "_convert_", "environment")}
     made = locate(str(spec["_target_"]))
     try:
         inspect.signature(made).bind(**arguments)
@@ -58,6 +58,10 @@ def build(spec: Mapping[str, Any]) -> Any:
         raise TabOrderError(f"{spec['_target_']} cannot be called with {sorted(arguments)}: {error}.") from None
     except ValueError:  # no signature to look at
         pass
+    if spec.get("environment"):
+        from harness.remote import RemoteGenerator
+
+        return RemoteGenerator(str(spec["_target_"]), arguments, spec["environment"])
     return made(**arguments)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import netrc
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from harness.errors import TabOrderError, choices
+from harness.process import Late, LineProcess
 from harness.record import Record
 from harness.store import ResultStore
-from harness.tracking.client import Client, Late
 from harness.tracking.describe import Run, describe_cell, describe_leaderboard
 
 Mode = Literal["auto", "online", "offline"]
@@ -76,7 +77,7 @@ class WandbTracker:
     dir: str | None = None
     timeout: float = 10.0
     tables: bool = True
-    _client: Client | None = field(default=None, init=False, repr=False)
+    _client: LineProcess | None = field(default=None, init=False, repr=False)
     _mode: str = field(default="", init=False, repr=False)
     _told: bool = field(default=False, init=False, repr=False)
     _broken: bool = field(default=False, init=False, repr=False)
@@ -179,9 +180,8 @@ class WandbTracker:
         self, run: Run, root: Path, ledger: Path, identity: dict[str, Any], start_by: float, deadline: float
     ) -> Published:
         """Send one run; wait for its start by ``start_by`` and, once started, for its end by ``deadline``."""
-        log = root / "wandb" / "worker.log"
         if self._client is None:
-            self._client = Client(log)
+            self._client = _start(root / "wandb")
         self._client.send(
             {
                 "run": run,
@@ -214,3 +214,12 @@ class WandbTracker:
         if self._client is not None:
             self._client.kill()
             self._client = None
+
+
+def _start(folder: Path) -> LineProcess:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Offline runs refer to copies of their artifacts' files: these must stay with the runs, not in the home folder.
+    data = os.environ.get("WANDB_DATA_DIR") or str(folder.resolve() / "data")
+    with (folder / "worker.log").open("ab") as log:
+        command = [sys.executable, "-m", "harness.tracking.worker"]
+        return LineProcess(command, {"WANDB_DATA_DIR": data}, log, own_session=True)

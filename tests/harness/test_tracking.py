@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ from harness.errors import TabOrderError
 from harness.tracking import NoTracker, WandbTracker
 from harness.tracking.describe import artifact_name, cell_run_id, describe_cell
 from harness.tracking.tracker import logged_in
-from tests.factories import FD, make_record, make_store, make_table, replace
+from tests.factories import FD, make_record, make_store, make_table
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
 
@@ -237,7 +238,7 @@ def test_nothing_is_left_running_when_the_program_ends(record, store, tmp_path):
     script = (
         "import sys; from pathlib import Path; from harness.store import ResultStore; from harness.tracking import WandbTracker\n"
         "store = ResultStore(sys.argv[1]); tracker = WandbTracker(mode='offline')\n"
-        "print(tracker.publish(store.records()[0][0], store), tracker._client._process.pid)\n"
+        "print(tracker.publish(store.records()[0][0], store), tracker._client.pid)\n"
         "print('wandb' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(store.root)], capture_output=True, text=True, check=True)
