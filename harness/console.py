@@ -50,11 +50,6 @@ def _finish(done: sweep.Finished) -> int:
     output = Path(done.config["output"])
     try:
         print(leaderboard.write(ResultStore(done.config["store.root"]), output), flush=True)
-        for name in done.config["outputs"] or []:
-            from harness import experiments
-
-            print(experiments.write(name, ResultStore(done.config["store.root"]), output), flush=True)
-        print(f"report: {output / 'index.html'}", flush=True)
     except TabOrderError as error:
         print(f"taborder: {error}", file=sys.stderr)
     for one in done.outcomes:

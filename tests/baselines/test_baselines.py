@@ -31,7 +31,7 @@ def generator(request):
 
 
 def global_state():
-    numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    numpy_state = np.random.get_state()[1].tolist()
     return random.getstate(), numpy_state, torch.get_rng_state().tolist(), torch.get_num_threads()
 
 
