@@ -1,0 +1,94 @@
+"""Conditional: how close columns are to held-out real ones *within* each category of the dataset's condition column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from harness.errors import TabOrderError
+from harness.metrics import distances
+from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.encoding import Floats, Ints, codes, floats
+
+
+@dataclass(frozen=True)
+class ConditionalDistance:
+    """Distance of each column's distribution given each category c of the condition column; in [0, 1], lower is better.
+
+    Given c, a number column's distance is the Kolmogorov–Smirnov statistic and a categorical one's the total variation distance,
+    synthetic against test rows, missing cells left out. Categories with fewer than ``min_support`` test rows are left out; one
+    that no synthetic row has is at distance 1.
+
+    - ``conditional.distance``: mean over categories of the mean over columns (macro), and ``conditional.distance_worst``: the
+      greatest of these category means;
+    - ``conditional.distance_by_column.<column>``: mean over categories; ``conditional.distance_by_category.<c>``: mean over columns.
+
+    Args:
+        column: the condition; by default the dataset's.
+        min_support: least number of test rows of a category.
+    """
+
+    column: str | None = None
+    min_support: int = 20
+    name = "conditional.distance"
+    version = 1
+    real_anchor: ClassVar[RealAnchor] = "train"
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Condition and support."""
+        return params_of(self)
+
+    def __call__(self, data: EvalInput) -> Sequence[Value]:
+        """Compare category by category."""
+        condition = self.column or data.dataset.condition
+        if condition is None:
+            raise NotComputable(f"dataset '{data.dataset.name}' names no condition column (condition).")
+        if data.schema[condition].numeric:
+            raise TabOrderError(
+                f"the condition column '{condition}' holds numbers: choose one of {data.schema.categorical}."
+            )
+        given, others = codes(data, condition), [name for name in data.schema.names if name != condition]
+        support = np.bincount(given.test[given.test >= 0], minlength=given.size)
+        kept = np.flatnonzero(support >= self.min_support)
+        if not len(kept) or not others:
+            raise NotComputable(
+                f"no category of '{condition}' has {self.min_support} test rows, or there is no other column."
+            )
+        groups = [_groups(given.of(role), given.size) for role in ("test", "synthetic")]
+        table = np.array([[_distance(data, name, groups[0][c], groups[1][c]) for name in others] for c in kept])
+        return [
+            Value(self.name, float(table.mean()), "min"),
+            Value(f"{self.name}_worst", float(table.mean(axis=1).max()), "min"),
+            *(
+                Value(f"{self.name}_by_column.{n}", float(x), "min")
+                for n, x in zip(others, table.mean(axis=0), strict=True)
+            ),
+            *(
+                Value(f"{self.name}_by_category.{given.labels[c]}", float(x), "min")
+                for c, x in zip(kept, table.mean(axis=1), strict=True)
+            ),
+        ]
+
+
+def _groups(values: Ints, size: int) -> list[Ints]:
+    """Row numbers of each code in [0, size)."""
+    order = np.argsort(values, kind="stable")
+    return np.split(order, np.searchsorted(values[order], np.arange(size + 1)))[1:-1]
+
+
+def _distance(data: EvalInput, name: str, test: Ints, synthetic: Ints) -> float:
+    if not len(synthetic):
+        return 1.0
+    if data.schema[name].numeric:
+        numbers: list[Floats] = [floats(data, "test", name)[test], floats(data, "synthetic", name)[synthetic]]
+        real, made = (x[~np.isnan(x)] for x in numbers)
+        extreme = distances.one_empty(real, made)
+        return distances.ks(real, made) if extreme is None else extreme
+    coded = codes(data, name)
+    kept = [c[c >= 0] for c in (coded.test[test], coded.synthetic[synthetic])]
+    extreme = distances.one_empty(*kept)
+    return distances.tvd(*(distances.shares(c, coded.size) for c in kept)) if extreme is None else extreme
