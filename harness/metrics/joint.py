@@ -69,10 +69,10 @@ class SlicedWasserstein:
                 test += weight * sides[0]
                 synthetic += weight * sides[1]
             else:
-                sides = _ranked(data, name)
+                ranks = _ranked(data, name)
                 weights = random.standard_normal(codes(data, name).size + 1) / np.sqrt(2)
-                test += weights[sides[0]]
-                synthetic += weights[sides[1]]
+                test += weights[ranks[0]]
+                synthetic += weights[ranks[1]]
         scale = np.sqrt(len(data.schema.names))
         return test / scale, synthetic / scale
 

@@ -63,7 +63,7 @@ def make_paper_model(model: Model, task: Task, seed: int) -> Any:
 def _mlp(classes: bool, seed: int, max_iter: int) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    return (MLPClassifier if classes else MLPRegressor)(HIDDEN, random_state=seed, max_iter=max_iter)
+    return (MLPClassifier if classes else MLPRegressor)(hidden_layer_sizes=HIDDEN, random_state=seed, max_iter=max_iter)
 
 
 def _passes(rows: int) -> int:

@@ -10,7 +10,6 @@ Two distances, both per row pair a sum over columns with 1 for categories that d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +142,7 @@ class _Tile:
         for level in range(len(self.references.categories) + 1):
             at = np.flatnonzero(self.different[open_rows] == level)  # twice as fast as nonzero in two dimensions
             query, reference = open_rows[at // self.references.rows], at % self.references.rows
-            distance = level + self._numbers(lambda a, q=query: a[q], lambda b, r=reference: b[r], query.shape)
+            distance = level + self._numbers(query, reference)
             closer += np.bincount(query, distance < bound[query], minlength=rows).astype(np.int64)
             tied += np.bincount(query, distance == bound[query], minlength=rows).astype(np.int64)
             _merge(first, second, index, query, reference, distance)
@@ -154,7 +153,8 @@ class _Tile:
 
     def _search_all(self, bound: Floats) -> tuple[Floats, Floats, Ints, Ints, Ints]:
         """The same where categories rule out too little: all pairs at once."""
-        distance = self.different + self._numbers(lambda a: a[:, None], lambda b: b[None, :], self.different.shape)
+        everyone = np.arange(self.queries.rows)[:, None], np.arange(self.references.rows)[None, :]
+        distance = self.different + self._numbers(*everyone)
         closer = np.count_nonzero(distance < bound[:, None], axis=1)
         tied = np.count_nonzero(distance == bound[:, None], axis=1)
         index, rows = distance.argmin(axis=1), np.arange(len(distance))
@@ -162,19 +162,18 @@ class _Tile:
         distance[rows, index] = np.inf
         return first, distance.min(axis=1), index, closer, tied
 
-    def _numbers(
-        self, of_query: Callable[[Floats], Floats], of_reference: Callable[[Floats], Floats], shape: Any
-    ) -> Floats:
-        """What number columns add to the distance of some pairs."""
+    def _numbers(self, query: Ints, reference: Ints) -> Floats:
+        """What number columns add to the distance of pairs: row numbers of shapes that broadcast."""
+        shape = np.broadcast_shapes(query.shape, reference.shape)
         total, gap = np.zeros(shape), np.empty(shape)
         for a, b in zip(self.queries.numbers, self.references.numbers, strict=True):
-            left, right = of_query(a), of_reference(b)
+            left, right = a[query], b[reference]
             np.abs(np.subtract(left, right, out=gap), out=gap)
             if self.squared:
-                if left.max(initial=0.0) == FAR or right.max(initial=0.0) == FAR:
+                if max(a.max(), b.max()) == FAR:
                     gap[(left == FAR) != (right == FAR)] = 1.0
                 gap *= gap
-            else:
+            elif max(a.max(), b.max()) - min(a.min(), b.min()) > 1:
                 np.minimum(gap, 1.0, out=gap)
             total += gap
         return total
