@@ -30,6 +30,7 @@ SINGLE: list[JobOutcome] = []
 MISTAKES: list[Exception] = []
 """The user's mistake that ended a single run."""
 
+_SAID: set[str] = set()
 _LOADED: dict[str, Any] = {}
 
 
@@ -76,7 +77,8 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     progress.say(_line(result, time.monotonic() - begin))
     if result.how != "reused" and plain["tracker"] is not None:
         note = build(plain["tracker"]).publish(record, ResultStore(plain["store"]["root"]))
-        if note:
+        if note and note not in _SAID:
+            _SAID.add(note)
             progress.say(note)
     return JobOutcome(f"{cell.dataset} · {cell.generator} · seed {cell.seed}", record.status, result.how, record.error)
 
@@ -183,8 +185,4 @@ def _threads(wanted: Any, workers: int) -> int:
 
 def _command() -> str:
     """The command line that runs this one cell again."""
-    hydra = HydraConfig.get()
-    words = list(hydra.overrides.task)
-    flag = ["-m"] if hydra.mode == RunMode.MULTIRUN and not hydra.runtime.choices.get("experiment") else []
-    flag = [] if not any(word.startswith("experiment=") for word in words) else flag
-    return shlex.join(["python", "-m", "harness", *flag, *words])
+    return shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
