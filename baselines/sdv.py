@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from baselines.columns import complete, modelled, plain
 from harness.errors import Incompatible, TabOrderError, choices
 from harness.generator import Context, Sample, Yield
 from harness.seeding import derive_seed, global_seed
@@ -60,11 +61,8 @@ class _Synthesizer:
         if len(train) < 2:
             raise Incompatible(f"{self.class_name} needs at least 2 training rows, got {len(train)}.")
         self._schema = schema
-        self._modelled = [name for name in schema.names if train[name].notna().any()]
-        if not self._modelled:
-            raise Incompatible(f"{self.class_name} needs at least one column with a value; all are missing throughout.")
-        empty = [name for name in schema.names if name not in self._modelled]
-        self._notes = [f"column '{name}' has no value in train: not modelled, all missing" for name in empty]
+        self._modelled, self._notes = modelled(train, schema, self.class_name)
+        table = pd.DataFrame({f"c{i}": plain(train[name]) for i, name in enumerate(self._modelled)})
         with _deterministic(seed):
             from sdv.metadata import Metadata
 
@@ -73,7 +71,7 @@ class _Synthesizer:
             synthesizer = getattr(importlib.import_module("sdv.single_table"), self.class_name)
             self._model = synthesizer(described, **self.options)
             with self._watched_epochs():
-                self._model.fit({TABLE: self._to_sdv(train)})
+                self._model.fit({TABLE: table})
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """Draw ``n`` rows; every row drawn is delivered."""
@@ -88,22 +86,12 @@ class _Synthesizer:
             self._model._set_random_state(seed)
             drawn = self._model.sample(n)[TABLE]
         values = dict(zip(self._modelled, (drawn[f"c{i}"] for i in range(len(self._modelled))), strict=True))
-        missing = pd.Series([None] * len(drawn), dtype=object)
-        frame = pd.DataFrame({name: values.get(name, missing) for name in self._schema.names})
+        frame = complete(values, self._schema, len(drawn))
         return Sample(frame, Yield(attempted=len(frame), accepted=len(frame)))
 
     def describe(self) -> Mapping[str, Any]:
         """Loss curve (one point an epoch) and notes."""
         return {"curve": self._curve, "notes": self._notes}
-
-    def _to_sdv(self, train: pd.DataFrame) -> pd.DataFrame:
-        columns = {}
-        for i, name in enumerate(self._modelled):
-            values = train[name].reset_index(drop=True)
-            columns[f"c{i}"] = values.astype("float64") if values.dtype == "Int64" and values.hasnans else values
-            if columns[f"c{i}"].dtype == "Int64":
-                columns[f"c{i}"] = values.astype("int64")
-        return pd.DataFrame(columns)
 
     @contextmanager
     def _watched_epochs(self) -> Iterator[None]:
