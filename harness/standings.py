@@ -211,7 +211,7 @@ def over_seeds(values: Sequence[float], bounds: tuple[float | None, float | None
     """
     mean = fmean(values)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    if spread == 0.0:
+    if spread <= st.ROUNDING:
         return Estimate(mean)
     from scipy.special import stdtrit
 

@@ -16,6 +16,8 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""Differences up to this are rounding, not spread."""
 BLOCK = 200_000
 """Resampled values held at a time: they stay in the processor's cache."""
 
@@ -72,7 +74,7 @@ def hierarchical_bootstrap(values: Array, draws: int, rng: np.random.Generator) 
 def interval(samples: Array, level: float = LEVEL) -> tuple[float, float] | None:
     """Percentile interval of bootstrap samples ``(draws,)``; ``None`` when they do not vary or are absent."""
     known = samples[~np.isnan(samples)]
-    if not len(known) or np.ptp(known) == 0:
+    if not len(known) or np.ptp(known) <= ROUNDING:
         return None
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

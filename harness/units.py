@@ -67,6 +67,7 @@ FAMILIES: tuple[Family, ...] = (
         "dist",
         (Component(("distribution.column_shapes",), "bound"), Component(("distribution.pair_trends",), "floor")),
     ),
+    Family("conditional", "Conditional", "cond", (Component(("conditional.distance",), "floor"),)),
     Family("dependencies", "Dependencies", "FD", (Component(("dependencies.fd_violation_rate",), "floor"),)),
     Family("rules", "Rules", "rules", (Component(("rules.violation_rate",), "floor"),)),
     Family("detection", "Detection", "det", (Component(("detection.roc_auc", "detection.sniff_accuracy"), "floor"),)),
@@ -141,7 +142,13 @@ def _families(scores: Mapping[str, Score]) -> dict[str, float]:
 def units(records: Iterable[Record]) -> list[Unit]:
     """Turn records into units, in the records' order. See :func:`labels` for how they are named."""
     records = list(records)
-    datasets = labels(records, lambda r: r.cell.dataset, _dataset_identity, lambda r: "")
+    known: dict[str, dict[str, str]] = {}
+    datasets = labels(
+        records,
+        lambda r: r.cell.dataset,
+        lambda r: known.setdefault(r.cell.dataset_checksum, _dataset_identity(r)),
+        lambda r: "",
+    )
     generators = labels(records, lambda r: r.cell.generator, _generator_identity, lambda r: r.cell.dataset_checksum)
     scores = [{score.metric: score for score in record.scores} for record in records]
     families = [

@@ -25,6 +25,7 @@ HEADLINES: dict[str, tuple[str, float, float, tuple[float | None, float | None]]
     "ml_efficacy.hgb.roc_auc": ("max", 0.9, 0.5, (0.0, 1.0)),
     "distribution.column_shapes": ("max", 1.0, 1.0, (0.0, 1.0)),
     "distribution.pair_trends": ("max", 1.0, 0.8, (0.0, 1.0)),
+    "conditional.distance": ("min", 0.05, 0.55, (0.0, 1.0)),
     FD: ("min", 0.0, 0.9, (0.0, 1.0)),
     "rules.violation_rate": ("min", 0.0, 0.8, (0.0, 1.0)),
     "detection.roc_auc": ("min", 0.5, 1.0, (0.0, 1.0)),

@@ -1,0 +1,72 @@
+"""Research questions: records in; tables (CSV, LaTeX, Markdown), figures (PNG, SVG) and a generated answer out.
+
+``write("rq2", store, output)`` fills ``output/rq2/``; ``python -m harness.experiments store.root=DIR output=DIR outputs=rq2``
+does the same for stored results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.errors import TabOrderError, choices
+from harness.experiments import orders, questions, settings, sizes
+from harness.experiments.study import Result, Study
+from harness.leaderboard import build
+from harness.record import Record
+from harness.standings import Policy
+from harness.store import ResultStore, write_atomic
+
+OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
+    "rq1": questions.rq1,
+    "rq2": questions.rq2,
+    "rq3": questions.rq3,
+    "rq4": questions.rq4,
+    "rq5": sizes.rq5,
+    "ablation_order": orders.ablation_order,
+    "ablation_decoding": settings.ablation_decoding,
+    "ablation_model_size": sizes.ablation_model_size,
+    "difficulty_context": settings.difficulty_context,
+    "difficulty_statistic": settings.difficulty_statistic,
+}
+
+
+def write(
+    name: str,
+    store: ResultStore,
+    output: Path,
+    keep: Callable[[Record], bool] | None = None,
+    policy: Policy | None = None,
+) -> str:
+    """Write one output under ``output/name/`` and return its answer.
+
+    Args:
+        name: one of :data:`OUTPUTS`.
+        store: whose records and tables are read.
+        output: parent folder.
+        keep: which records belong to the experiment (default: all).
+        policy: bootstrap draws and seed.
+
+    Raises:
+        TabOrderError: for an unknown name, or when no record is left.
+    """
+    if name not in OUTPUTS:
+        raise TabOrderError(choices(name, OUTPUTS, "experiment output"))
+    records = [record for record in store.records()[0] if keep is None or keep(record)]
+    if not records:
+        raise TabOrderError(
+            f"the store at {store.root} has no record for the experiment output '{name}': run its sweep first."
+        )
+    folder = Path(output) / name
+    result = OUTPUTS[name](Study(build(records, policy), store), folder)
+    try:
+        for table in result.tables:
+            for suffix, text in (("csv", table.to_csv()), ("tex", table.to_latex()), ("md", table.to_markdown())):
+                write_atomic(folder / f"{table.name}.{suffix}", text.encode())
+        for draw in result.figures.values():
+            draw()
+        answer = f"# {name}: {result.question}\n\n{' '.join(result.answer)}\n"
+        write_atomic(folder / "answer.md", answer.encode())
+    except OSError as error:
+        raise TabOrderError(f"cannot write into {folder} ({error}): choose another output folder.") from None
+    return answer

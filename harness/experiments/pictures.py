@@ -1,0 +1,95 @@
+"""Pictures of rq1 and rq2: violations by key, points on areas, overlaid columns, from records and stored tables."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from harness import figures, figures_tables
+from harness.datasets import stored
+from harness.datasets.base import Dataset
+from harness.errors import TabOrderError
+from harness.experiments.study import RULE_RATE, Result, Study, competitors
+from harness.experiments.tables import file_name
+from harness.report.maps import Atlas, atlas
+from harness.units import Unit
+
+MOST_GENERATORS = 6
+MOST_KEYS_DRAWN = 12
+
+
+def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, most: int) -> None:
+    """Violation by key (state) and generator, for each rule with keys."""
+    metrics = study.metrics(dataset, f"{RULE_RATE}_by_key.")
+    for rule in sorted({metric.split(".")[2] for metric in metrics}):
+        prefix = f"{RULE_RATE}_by_key.{rule}."
+        keyed = [metric for metric in metrics if metric.startswith(prefix)][:most]
+        series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.board)}
+        title = f"{dataset}: rows that break {rule} by key (the first {len(keyed)} by name), means over seeds, 95 % intervals"
+        path = folder / file_name(name, dataset, rule)
+        result.figures[path.name] = partial(
+            figures.bars, path, title, "violation rate", [m.removeprefix(prefix) for m in keyed], series
+        )
+
+
+def first_tables(study: Study, dataset: str) -> tuple[Dataset | None, dict[str, pd.DataFrame]]:
+    """The stored real dataset and the table of each generator's first scored seed (at most six generators, best first)."""
+    tables: dict[str, pd.DataFrame] = {}
+    real: Dataset | None = None
+    for label in competitors(study.board)[:MOST_GENERATORS]:
+        units = sorted(study.board.cells.get((dataset, label), ()), key=lambda unit: unit.record.cell.seed)
+        unit: Unit | None = next((unit for unit in units if unit.scored), None)
+        if unit is None:
+            continue
+        try:
+            cell = unit.record.cell
+            real = real or stored.load(study.store.dataset_dir(cell.dataset, cell.dataset_checksum))
+            tables[label] = study.store.synthetic(cell)
+        except TabOrderError:
+            continue
+    return real, tables
+
+
+def _plan(dataset: Dataset) -> Atlas | None:
+    try:
+        return atlas(dataset)
+    except TabOrderError:
+        return None
+
+
+def pictures(study: Study, folder: Path, result: Result) -> None:
+    """Points on areas and overlaid columns, from stored tables; said in the answer where there are none."""
+    drawn = 0
+    for name in study.board.datasets:
+        real, tables = first_tables(study, name)
+        if real is None or not tables:
+            continue
+        drawn += 1
+        path = folder / file_name("eval_distribution_partial", name)
+        title = f"{name}: first columns, real test rows (grey) and synthetic, first seed"
+        result.figures[path.name] = partial(figures_tables.overlays, path, real, tables, title)
+        plan = _plan(real)
+        if plan is None:
+            continue
+        keys = figures_tables.chosen_keys(plan, real)
+        shown = {"real (test)": real.test, **tables}
+        path = folder / file_name("eval_state_geolocation", name)
+        result.figures[path.name] = partial(
+            figures_tables.geolocation, path, plan, keys, shown, f"{name}: points by key, crosses lie outside"
+        )
+        counts = real.train[plan.key].value_counts() if plan.key else None
+        single = (
+            [str(sorted(counts.index, key=lambda key: (-counts[key], str(key)))[0])]
+            if counts is not None and len(counts)
+            else keys[:1]
+        )
+        single = [key for key in single if key in plan.rings] or keys[:1]
+        path = folder / file_name("intro_observation_single_class", name)
+        result.figures[path.name] = partial(
+            figures_tables.geolocation, path, plan, single, shown, f"{name}: the most frequent key"
+        )
+        by_key(study, folder, result, name, "intro_vio_state_bar", most=MOST_KEYS_DRAWN)
+    if not drawn:
+        result.answer.append("No stored tables are in this store, so nothing is drawn of them.")

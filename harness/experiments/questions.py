@@ -1,0 +1,197 @@
+"""rq1 to rq4: conditional distributions, rules and dependencies, the sniff test, downstream use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from harness import figures
+from harness.experiments.pictures import by_key, pictures
+from harness.experiments.study import (
+    FD_RATE,
+    RULE_RATE,
+    Result,
+    Study,
+    by_generator,
+    competitors,
+    contrast,
+    contrast_table,
+    evidence,
+    gather,
+    order_contrast,
+    verdict,
+)
+from harness.experiments.tables import Table
+
+CONDITIONAL = "conditional.distance"
+SNIFF = "detection.sniff_accuracy"
+DETECTION = "detection.roc_auc"
+
+
+def rq1(study: Study, folder: Path) -> Result:
+    """Are conditional distributions inside categories kept?"""
+    datasets = study.datasets_with(CONDITIONAL)
+    names = {d: [CONDITIONAL, f"{CONDITIONAL}_worst", *study.metrics(d, f"{CONDITIONAL}_by_column.")] for d in datasets}
+    categories = {d: study.metrics(d, f"{CONDITIONAL}_by_category.") for d in datasets}
+    title = "Distance of each column's distribution given the category, real against synthetic (0 best); means over seeds, 95 % intervals"
+    result = Result("Are conditional distributions inside categories kept?")
+    result.tables = [
+        by_generator(study, "conditional_distance", title, names),
+        by_generator(study, "conditional_distance_by_category", f"{title}; by category", categories),
+    ]
+    claim = order_contrast(study, CONDITIONAL)
+    result.tables.append(
+        contrast_table("order_contrast", "Conditional distance, fixed FD order minus random order", [claim])
+    )
+    result.answer = [
+        _best(study, CONDITIONAL, "conditional distance"),
+        verdict(claim, "conditional distance"),
+        evidence(study),
+    ]
+    pictures(study, folder, result)
+    return result
+
+
+def rq2(study: Study, folder: Path) -> Result:
+    """Are domain rules and functional dependencies kept?"""
+    datasets = sorted({*study.datasets_with(FD_RATE), *study.datasets_with(RULE_RATE)})
+    rules = {
+        d: [
+            *study.metrics(d, f"{RULE_RATE}."),
+            *study.metrics(d, f"{FD_RATE}."),
+            *study.metrics(d, "dependencies.fd_unseen_rate."),
+        ]
+        for d in datasets
+    }
+    result = Result("Are domain rules and functional dependencies kept?")
+    title = "Share of synthetic rows that break each rule or dependency (0 best); means over seeds, 95 % intervals"
+    result.tables = [by_generator(study, "rules", title, rules)]
+    claims = [order_contrast(study, metric) for metric in (FD_RATE, RULE_RATE)]
+    result.tables.append(
+        contrast_table(
+            "order_contrast", "Violation rates (dependencies, then rules), fixed FD order minus random order", claims
+        )
+    )
+    result.answer = [
+        _best(study, FD_RATE, "violation rate of dependencies"),
+        verdict(claims[0], "the violation rate of dependencies"),
+        _best(study, RULE_RATE, "violation rate of rules"),
+        verdict(claims[1], "the violation rate of rules"),
+        evidence(study),
+    ]
+    for dataset in datasets:
+        by_key(study, folder, result, dataset, "rq_violation_rate_by_state", most=60)
+    return result
+
+
+def rq3(study: Study, folder: Path) -> Result:
+    """Does the table pass the sniff test?"""
+    metrics = (SNIFF, DETECTION, f"{DETECTION}_copying")
+    datasets = sorted({d for metric in metrics[:2] for d in study.datasets_with(metric)})
+    names = {d: [m for m in metrics if study.metrics(d, m)] for d in datasets}
+    result = Result("Does the table pass the sniff test?")
+    result.tables = [
+        by_generator(
+            study,
+            "detection",
+            "Discriminators: sniff accuracy (best: the real anchor) and ROC-AUC of a modern detector (best: 0.5)",
+            names,
+        )
+    ]
+    claim = order_contrast(study, DETECTION)
+    result.tables.append(
+        contrast_table("order_contrast", "Detector ROC-AUC, fixed FD order minus random order", [claim])
+    )
+    result.answer = [
+        _best(study, DETECTION, "detector's ROC-AUC"),
+        verdict(claim, "the detector's ROC-AUC"),
+        evidence(study),
+    ]
+    _bars_by_dataset(study, folder, result, "sniff_test", DETECTION, "detector ROC-AUC (0.5: not told apart)")
+    return result
+
+
+def rq4(study: Study, folder: Path) -> Result:
+    """Can the table replace real data downstream?"""
+    measures = ("roc_auc", "accuracy", "macro_f1", "r2", "mae", "mape")
+    datasets = sorted(
+        {unit.dataset for unit in study.scored if any(name.startswith("ml_efficacy.") for name in unit.scores)}
+    )
+    names = {d: [m for m in study.metrics(d, "ml_efficacy.") if m.split(".")[-1] in measures] for d in datasets}
+    result = Result("Can it replace real data downstream?")
+    gaps = _gaps(study, datasets)
+    title = "Trained on synthetic, tested on real rows; real: trained on real rows; floor: majority or median; means over seeds, 95 % intervals"
+    result.tables = [by_generator(study, "ml_efficacy", title, names), gaps]
+    claims = [order_contrast(study, f"ml_efficacy.hgb.{measure}") for measure in ("roc_auc", "r2")]
+    result.tables.append(
+        contrast_table(
+            "order_contrast", "ROC-AUC and R² of gradient boosting, fixed FD order minus random order", claims
+        )
+    )
+    result.answer = [
+        *(_best(study, f"ml_efficacy.hgb.{m}", t, lower=False) for m, t in (("roc_auc", "ROC-AUC of gradient boosting"), ("r2", "R² of gradient boosting")) if study.datasets_with(f"ml_efficacy.hgb.{m}")),
+        *(verdict(c, t, lower_is_better=False) for c, t in zip(claims, ("downstream ROC-AUC", "downstream R²"), strict=True) if c),
+        evidence(study),
+    ]  # fmt: skip
+    for measure in ("roc_auc", "r2"):
+        if study.datasets_with(f"ml_efficacy.hgb.{measure}"):
+            _bars_by_dataset(
+                study,
+                folder,
+                result,
+                f"ml_efficacy_{measure}",
+                f"ml_efficacy.hgb.{measure}",
+                f"{measure} of gradient boosting",
+            )
+    return result
+
+
+def _gaps(study: Study, datasets: Sequence[str]) -> Table:
+    labels = competitors(study.board)
+    rows = []
+    for dataset in datasets:
+        for metric in ("ml_efficacy.hgb.roc_auc", "ml_efficacy.hgb.r2"):
+            real = study.anchor(dataset, metric, "real")
+            found = [study.cell(dataset, label, metric) for label in labels]
+            if real is not None and any(found):
+                rows.append([dataset, metric, real, *(None if e is None else real - e.value for e in found)])
+    return Table(
+        "gap_to_real",
+        "Gap to training on real rows (real − synthetic, 0 best), headline model",
+        ["dataset", "metric", "real", *labels],
+        rows,
+    )
+
+
+def _best(study: Study, metric: str, what: str, lower: bool = True) -> str:
+    """Which generator is best on average over the datasets it shares with the others, and by how much over the next."""
+    values = gather(
+        [u for u in study.scored if u.generator in study.board.ranked],
+        lambda unit: unit.generator,
+        metric,
+        without=_all_params(study),
+    )
+    common = set.intersection(*(set(found) for found in values.values())) if values else set()
+    if not common:
+        return f"Not shown at this scale: no dataset and seed has a {what} for every generator."
+    means = {label: sum(found[key] for key in common) / len(common) for label, found in values.items()}
+    ranking = sorted(means, key=lambda label: (means[label] if lower else -means[label], label))
+    if len(ranking) == 1:
+        return f"Mean {what} of {ranking[0]}, the only generator: {means[ranking[0]]:.3g}."
+    said = ", ".join(f"{label} {means[label]:.3g}" for label in ranking[:6])
+    claim = contrast(values, ranking[0], ranking[1], study.policy)
+    return f"Mean {what}, best first: {said}. {verdict(claim, f'the {what}', lower)}"
+
+
+def _all_params(study: Study) -> list[str]:
+    return sorted({part for unit in study.scored for key in unit.record.cell.params for part in [key]})
+
+
+def _bars_by_dataset(study: Study, folder: Path, result: Result, name: str, metric: str, label: str) -> None:
+    datasets = study.datasets_with(metric)
+    series = {g: [study.cell(d, g, metric) for d in datasets] for g in competitors(study.board)}
+    if datasets and any(e for found in series.values() for e in found):
+        result.figures[name] = partial(
+            figures.bars, folder / name, f"{label}, means over seeds with 95 % intervals", label, datasets, series
+        )

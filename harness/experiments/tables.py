@@ -1,0 +1,125 @@
+"""Tables of an experiment, written as CSV, LaTeX and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.leaderboard import safe_cell
+from harness.statistics import Estimate
+from harness.texttable import amount
+
+Entry = str | int | float | Estimate | None
+
+
+def file_name(*parts: str) -> str:
+    """A file name made of parts that may hold anything: what is not a letter, digit, ``.``, ``-`` becomes ``_``."""
+    return "_".join(re.sub(r"[^A-Za-z0-9.-]+", "_", part).strip("_.") for part in parts)[:120]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of numbers with intervals.
+
+    Attributes:
+        name: file name without suffix.
+        title: one sentence: what, unit, direction, n.
+        columns: headings.
+        rows: as many entries as headings; ``None`` where there is no value.
+    """
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Entry]]
+
+    def to_csv(self) -> str:
+        """One line per row; a column with intervals becomes three: value, ``_low``, ``_high``."""
+        wide = [any(isinstance(row[i], Estimate) for row in self.rows) for i in range(len(self.columns))]
+        heads = [
+            head + suffix
+            for head, split in zip(self.columns, wide, strict=True)
+            for suffix in (("", "_low", "_high") if split else ("",))
+        ]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(heads)
+        for row in self.rows:
+            cells: list[object] = []
+            for entry, split in zip(row, wide, strict=True):
+                if isinstance(entry, Estimate):
+                    cells += [entry.value, entry.low, entry.high]
+                else:
+                    cells += [safe_cell(entry), *([None, None] if split else [])]
+            writer.writerow(cells)
+        return text.getvalue()
+
+    def to_markdown(self) -> str:
+        """A pipe table under its title."""
+        heads = [_markdown(head) for head in self.columns]
+        lines = [_line(heads), _line(["---"] + ["---:"] * (len(heads) - 1))]
+        lines += [_line([_markdown(shown(entry)) for entry in row]) for row in self.rows]
+        return f"{_markdown(self.title)}\n\n" + "\n".join(lines) + "\n"
+
+    def to_latex(self) -> str:
+        """A ``table`` environment; needs the package booktabs."""
+        body = [" & ".join(_latex(shown(entry)) for entry in row) + r" \\" for row in self.rows]
+        head = " & ".join(_latex(head) for head in self.columns) + r" \\"
+        return "\n".join(
+            [
+                r"\begin{table}",
+                rf"\caption{{{_latex(self.title)}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
+                r"\toprule",
+                head,
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+
+def shown(entry: Entry) -> str:
+    """An entry for people: three significant digits, intervals in brackets, ``–`` where there is none."""
+    if entry is None:
+        return "–"
+    if isinstance(entry, Estimate):
+        if entry.low is None or entry.high is None:
+            return amount(entry.value)
+        return f"{amount(entry.value)} [{amount(entry.low)}, {amount(entry.high)}]"
+    return entry if isinstance(entry, str) else str(entry) if isinstance(entry, int) else amount(entry)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return escaped.replace("_", "\\_").replace("*", "\\*").replace("`", "\\`")
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "→": r"$\to$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "≤": r"$\le$",
+    "–": "--",
+    "±": r"$\pm$",
+    **{symbol: f"\\{symbol}" for symbol in "&%$#_"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(symbol, symbol) for symbol in text.replace("\n", " "))

@@ -1,0 +1,177 @@
+"""Figures for papers: matplotlib, PNG and SVG, the same bytes from the same numbers, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.report.svg import clipped
+from harness.statistics import Estimate
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5A5A5A", "#B8A900")
+"""Okabe and Ito's palette, the yellow darkened for white paper."""
+MARKERS = "osD^vPX*"
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
+MOST_SERIES = len(COLOURS)
+MOST_BARRED = 15
+"""Groups drawn as bars; more are drawn as points."""
+
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "legend.frameon": False,
+    "svg.hashsalt": "taborder",
+    "svg.fonttype": "path",
+    "text.parse_math": False,
+}
+
+
+@contextmanager
+def figure(path: Path, width: float = 6.4, height: float = 3.2, **grid: Any) -> Iterator[tuple[Any, Any]]:
+    """Axes to draw on, saved as ``path`` with ``.png`` (200 dpi) and ``.svg`` when the block ends without error.
+
+    Args:
+        path: without suffix; its folder is made.
+        width: inches.
+        height: inches.
+        grid: ``nrows``, ``ncols`` and other arguments of ``Figure.subplots``.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        drawn = Figure(figsize=(width, height))
+        FigureCanvasAgg(drawn)
+        axes = drawn.subplots(**grid)
+        yield drawn, axes
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(path.with_name(f"{path.name}.png"), dpi=200, metadata={"Software": None})
+        drawn.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+
+
+def _errors(found: Sequence[Estimate | None]) -> list[list[float]]:
+    low = [0.0 if e is None or e.low is None else max(e.value - e.low, 0.0) for e in found]
+    high = [0.0 if e is None or e.high is None else max(e.high - e.value, 0.0) for e in found]
+    return [low, high]
+
+
+def bars(
+    path: Path,
+    title: str,
+    ylabel: str,
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[Estimate | None]],
+    lines: Mapping[str, float] | None = None,
+) -> None:
+    """Grouped bars with intervals; an absent value is marked ``n/a``; ``lines`` are dashed levels such as anchors.
+
+    Series beyond the eighth are left out and counted in the title.
+    """
+    many = len(groups) > MOST_BARRED
+    kept = dict(list(series.items())[:MOST_SERIES])
+    left_out = len(series) - len(kept)
+    width = 0.8 / max(1, len(kept))
+    inches = min(12.0, max(5.4, 1.2 + 0.16 * len(groups) * (1.2 if many else max(2, len(kept)))))
+    with figure(path, inches, 3.4 + 0.12 * len(kept)) as (drawn, axes):
+        for index, (name, found) in enumerate(kept.items()):
+            places = [group + (index - (len(kept) - 1) / 2) * width for group in range(len(groups))]
+            heights = [0.0 if e is None else e.value for e in found]
+            if many:
+                known = [i for i, e in enumerate(found) if e is not None]
+                axes.errorbar(
+                    [places[i] for i in known],
+                    [heights[i] for i in known],
+                    yerr=_errors([found[i] for i in known]),
+                    label=clipped(name, 40),
+                    color=COLOURS[index],
+                    marker=MARKERS[index],
+                    markersize=3.5,
+                    linestyle="none",
+                    elinewidth=0.6,
+                )
+                continue
+            axes.bar(
+                places,
+                heights,
+                width * 0.92,
+                label=clipped(name, 40),
+                color=COLOURS[index],
+                hatch=HATCHES[index],
+                edgecolor="white",
+                linewidth=0.4,
+                yerr=_errors(found),
+                error_kw={"elinewidth": 0.9, "ecolor": "#222222"},
+            )
+            for place, e in zip(places, found, strict=True):
+                if e is None:
+                    axes.text(place, 0, "n/a", rotation=90, ha="center", va="bottom", fontsize=6.5)
+        for name, level in (lines or {}).items():
+            axes.axhline(level, color="#444444", linestyle="--", linewidth=0.9)
+            axes.annotate(
+                f"{name} {level:.3g}",
+                (1.0, level),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize=7,
+            )
+        axes.set_xticks(
+            range(len(groups)), [clipped(name, 24) for name in groups], rotation=0 if len(groups) < 8 else 90
+        )
+        axes.set_ylabel(ylabel)
+        said = title + (f" ({left_out} more not drawn)" if left_out else "")
+        axes.set_title(textwrap.fill(said, int(inches * 12)), loc="left")
+        axes.grid(axis="y")
+        axes.set_ylim(bottom=0)
+        if len(kept) > 1:
+            drawn.legend(fontsize=7.5, ncols=max(1, int(inches // 2)), loc="outside lower center")
+
+
+def lines(
+    path: Path,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    series: Mapping[str, Sequence[tuple[float, Estimate]]],
+    levels: Mapping[str, float] | None = None,
+    log_x: bool = False,
+) -> None:
+    """One line per series through (x, value) with intervals; ``levels`` are dashed horizontal lines."""
+    with figure(path, 5.4, 3.4) as (_, axes):
+        for index, (name, points) in enumerate(list(series.items())[:MOST_SERIES]):
+            found = sorted(points, key=lambda point: point[0])
+            axes.errorbar(
+                [x for x, _ in found],
+                [e.value for _, e in found],
+                yerr=_errors([e for _, e in found]),
+                label=clipped(name, 40),
+                color=COLOURS[index],
+                marker=MARKERS[index],
+                markersize=5,
+                capsize=2.5,
+                linewidth=1.4,
+            )
+        for name, level in (levels or {}).items():
+            axes.axhline(level, color="#444444", linestyle="--", linewidth=0.9)
+            axes.annotate(name, (1.0, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
+        if log_x:
+            from matplotlib.ticker import NullFormatter, NullLocator
+
+            axes.set_xscale("log")
+            places = sorted({x for points in series.values() for x, _ in points})
+            axes.set_xticks(places, [f"{x:,.0f}" for x in places])
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+        axes.set_title(textwrap.fill(title, 62), loc="left")
+        axes.grid()
+        axes.legend(fontsize=7.5)
