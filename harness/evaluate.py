@@ -150,8 +150,6 @@ def _outcome(metric: Metric, kind: Kind, tables: _Tables, cache: _AnchorCache) -
         return known
     call = metric.floor if kind == "floor" and isinstance(metric, HasFloor) else metric
     outcome = _call(metric, call, tables.of(metric, kind))
-    if outcome.error is not None:
-        log.warning("no %s anchor for %s: %s", kind, metric.name, outcome.error)
     if outcome.final:
         cache.write(key, outcome)
     return outcome
@@ -164,6 +162,7 @@ def _call(metric: Metric, call: Callable[[EvalInput], Sequence[Value]], data: Ev
         values = tuple(_sound(value) for value in call(data))
         return Outcome(values, None if values else "the metric gave no value.", time.perf_counter() - start)
     except NotComputable as reason:
+        log.info("%s: %s", metric.name, reason)
         return Outcome(error=str(reason), seconds=time.perf_counter() - start)
     except Exception as error:  # any failure of one metric must stay its own
         log.warning("metric %s failed", metric.name, exc_info=True)
@@ -187,7 +186,7 @@ def _scores(metric: Metric, value: Outcome, real: Outcome, floor: Outcome) -> li
     anchors = [{v.name: v.value for v in outcome.values} for outcome in (real, floor)]
     scores = []
     for name in ordered:
-        like = found.get(name, Value(name, None, "max", (None, None)))
+        like = found.get(name, Value(name, None, getattr(metric, "goal", "max"), (None, None)))
         mine = own.get(name)
         error = mine.error if mine else value.error or "the synthetic table has nothing of this kind to measure."
         scores.append(

@@ -84,6 +84,7 @@ class Metric(Protocol):
         name: ``family.metric``; every value's name equals it or starts with it.
         version: raised whenever the definition changes.
         params: JSON-able parameters, part of the score's identity.
+        goal: which direction is better; shown where a metric has no values to say so themselves.
         real_anchor: the real table that plays the synthetic one for the *real* anchor: ``test`` where the metric compares with
             train, ``train`` where it compares with test (so that the anchor is never a table compared with itself), and
             ``test_half`` where it compares with both: a random half of the test rows plays the synthetic table, the other half
@@ -94,6 +95,8 @@ class Metric(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def version(self) -> int: ...  # noqa: D102
+    @property
+    def goal(self) -> Goal: ...  # noqa: D102
     @property
     def real_anchor(self) -> RealAnchor: ...  # noqa: D102
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import TabOrderError
 from harness.metrics import distances
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
 from harness.metrics.encoding import Floats, Ints, codes, floats
 
 
@@ -35,6 +35,7 @@ class ConditionalDistance:
     min_support: int = 20
     name = "conditional.distance"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of, with_mean
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
 from harness.metrics.encoding import codes, floats, row_ids
 
 
@@ -30,6 +30,7 @@ class MissingCategories:
 
     name = "coverage.missing_categories"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
@@ -58,6 +59,7 @@ class UnseenCategories:
 
     name = "coverage.unseen_categories"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
@@ -87,6 +89,7 @@ class RangeCoverage:
 
     name = "coverage.range"
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
@@ -122,6 +125,7 @@ class DuplicateRows:
 
     name = "coverage.duplicate_rows"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     @property
@@ -145,6 +149,7 @@ class InvalidCells:
 
     name = "coverage.invalid_cells"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property

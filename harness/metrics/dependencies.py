@@ -20,7 +20,7 @@ from harness.dependencies import (
     mine,
     violations,
 )
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of, with_mean
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
 from harness.metrics.encoding import floats
 
 RATES = {
@@ -55,6 +55,7 @@ class FDViolations:
     max_values: int = 100
     name = "dependencies.fd"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
@@ -145,6 +146,7 @@ class FDSet:
     max_lhs: int = 1
     name = "dependencies.fd_set"
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
@@ -208,6 +210,7 @@ class OrderRelations:
     min_rows: int = 50
     name = "dependencies.order_violation_rate"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
 from harness.metrics.features import features, row_order
 from harness.seeding import derive_seed, rng
 
@@ -28,6 +28,7 @@ class SniffTest:
 
     name = "detection.sniff"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     @property
@@ -69,6 +70,7 @@ class TwoSampleTest:
     folds: int = 3
     name = "detection.roc_auc"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property

@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.errors import TabOrderError, choices
 from harness.metrics import distances
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Role, Value, params_of, with_mean
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
 from harness.metrics.encoding import codes, floats, sdmetrics_metadata
 from harness.table import Column
 
@@ -59,6 +59,7 @@ class ColumnShapes:
 
     name = "distribution.column_shapes"
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     @property
@@ -97,6 +98,7 @@ class PairTrends:
     min_association: float = 0.0
     name = "distribution.pair_trends"
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     @property
@@ -139,6 +141,7 @@ class ColumnDistance:
     measure: Measure
     bins: int = 20
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness.errors import TabOrderError, choices
-from harness.metrics.base import EvalInput, RealAnchor, Value, params_of
+from harness.metrics.base import EvalInput, Goal, RealAnchor, Value, params_of
 from harness.metrics.encoding import Floats, Ints, codes, floats
 from harness.metrics.nearest import mixed_rows, nearest, require_pairs
 from harness.seeding import rng
@@ -37,6 +37,7 @@ class SlicedWasserstein:
     directions: int = 50
     name = "distribution.sliced_wasserstein"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     def __post_init__(self) -> None:
@@ -122,6 +123,7 @@ class SupportOverlap:
     measure: Literal["alpha_precision", "beta_recall"]
     max_pairs: int = 4_000_000_000
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     def __post_init__(self) -> None:

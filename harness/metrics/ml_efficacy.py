@@ -53,6 +53,7 @@ class MLEfficacy:
     model: Model
     recipe: Recipe = "standard"
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
 
     def __post_init__(self) -> None:

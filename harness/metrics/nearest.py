@@ -74,14 +74,12 @@ def _spread(values: Floats) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """Per query row: distances to the nearest and second nearest reference row (infinite where there is none), the nearest row
-    (the first of several), and the number of reference rows strictly closer than, and exactly at, a given distance."""
+    """Per query row: distances to the nearest and second nearest reference row (infinite where there is none), and the nearest
+    row (the first of several)."""
 
     first: Floats
     second: Floats
     index: Ints
-    closer: Ints
-    tied: Ints
 
 
 def require_pairs(pairs: int, limit: int) -> None:
@@ -92,34 +90,32 @@ def require_pairs(pairs: int, limit: int) -> None:
         )
 
 
-def nearest(
-    queries: MixedRows, references: MixedRows, *, squared: bool = False, within: Floats | None = None
-) -> Nearest:
+def nearest(queries: MixedRows, references: MixedRows, *, squared: bool = False) -> Nearest:
     """Search all pairs exactly. Distances are sums over columns: the mixed one is not yet divided by their number.
 
     Args:
         queries: rows to find neighbours for.
         references: rows to find them in.
         squared: the squared distance instead of the mixed one.
-        within: per query a distance; how many references are closer, or just there, is then counted (else 0).
     """
-    bound = np.full(queries.rows, -1.0) if within is None else within
+    pairs = zip(queries.numbers, references.numbers, strict=True)
+    wide = [max(a.max(), b.max()) - min(a.min(), b.min()) > 1 for a, b in pairs]
     step = max(1, TILE // max(references.rows, 1))
-    parts = [
-        _Tile(queries.take(np.arange(start, min(start + step, queries.rows))), references, squared).search(
-            bound[start : start + step]
-        )
-        for start in range(0, queries.rows, step)
-    ]
-    first, second, index, closer, tied = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Nearest(first, second, index, closer, tied)
+    parts = []
+    for start in range(0, queries.rows, step):
+        tile = _Tile(queries.take(np.arange(start, min(start + step, queries.rows))), references, wide, squared)
+        parts.append(tile.search())
+    return Nearest(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 class _Tile:
-    """A few query rows against all references, by increasing number of differing categories: the numbers only add to it."""
+    """A few query rows against all references, by increasing number of differing categories: the numbers only add to it.
 
-    def __init__(self, queries: MixedRows, references: MixedRows, squared: bool) -> None:
-        self.queries, self.references, self.squared = queries, references, squared
+    ``wide`` says which number columns hold missing cells or values more than a range apart.
+    """
+
+    def __init__(self, queries: MixedRows, references: MixedRows, wide: list[bool], squared: bool) -> None:
+        self.queries, self.references, self.wide, self.squared = queries, references, wide, squared
         self.different = self._count_different()
 
     def _count_different(self) -> np.ndarray[Any, Any]:
@@ -131,49 +127,43 @@ class _Tile:
             total += differs
         return total
 
-    def search(self, bound: Floats) -> tuple[Floats, Floats, Ints, Ints, Ints]:
-        """First, second, index of the first, closer than ``bound``, at ``bound``; one entry per query row."""
+    def search(self) -> tuple[Floats, Floats, Ints]:
+        """First, second and index of the first, one entry per query row."""
         if 8 * np.count_nonzero(self.different == 0) > self.different.size:
-            return self._search_all(bound)
+            return self._search_all()
         rows = self.queries.rows
-        first, second = np.full(rows, np.inf), np.full(rows, np.inf)
-        index, closer, tied = (np.zeros(rows, dtype=np.int64) for _ in range(3))
+        first, second, index = np.full(rows, np.inf), np.full(rows, np.inf), np.zeros(rows, dtype=np.int64)
         open_rows = np.arange(rows)
         for level in range(len(self.references.categories) + 1):
             at = np.flatnonzero(self.different[open_rows] == level)  # twice as fast as nonzero in two dimensions
             query, reference = open_rows[at // self.references.rows], at % self.references.rows
-            distance = level + self._numbers(query, reference)
-            closer += np.bincount(query, distance < bound[query], minlength=rows).astype(np.int64)
-            tied += np.bincount(query, distance == bound[query], minlength=rows).astype(np.int64)
-            _merge(first, second, index, query, reference, distance)
-            open_rows = open_rows[np.maximum(second, bound)[open_rows] >= level + 1]
+            _merge(first, second, index, query, reference, level + self._numbers(query, reference))
+            open_rows = open_rows[second[open_rows] > level + 1]
             if not len(open_rows):
                 break
-        return first, second, index, closer, tied
+        return first, second, index
 
-    def _search_all(self, bound: Floats) -> tuple[Floats, Floats, Ints, Ints, Ints]:
+    def _search_all(self) -> tuple[Floats, Floats, Ints]:
         """The same where categories rule out too little: all pairs at once."""
         everyone = np.arange(self.queries.rows)[:, None], np.arange(self.references.rows)[None, :]
         distance = self.different + self._numbers(*everyone)
-        closer = np.count_nonzero(distance < bound[:, None], axis=1)
-        tied = np.count_nonzero(distance == bound[:, None], axis=1)
         index, rows = distance.argmin(axis=1), np.arange(len(distance))
         first = distance[rows, index]
         distance[rows, index] = np.inf
-        return first, distance.min(axis=1), index, closer, tied
+        return first, distance.min(axis=1), index
 
     def _numbers(self, query: Ints, reference: Ints) -> Floats:
         """What number columns add to the distance of pairs: row numbers of shapes that broadcast."""
         shape = np.broadcast_shapes(query.shape, reference.shape)
         total, gap = np.zeros(shape), np.empty(shape)
-        for a, b in zip(self.queries.numbers, self.references.numbers, strict=True):
+        for a, b, wide in zip(self.queries.numbers, self.references.numbers, self.wide, strict=True):
             left, right = a[query], b[reference]
             np.abs(np.subtract(left, right, out=gap), out=gap)
             if self.squared:
-                if max(a.max(), b.max()) == FAR:
+                if wide:
                     gap[(left == FAR) != (right == FAR)] = 1.0
                 gap *= gap
-            elif max(a.max(), b.max()) - min(a.min(), b.min()) > 1:
+            elif wide:
                 np.minimum(gap, 1.0, out=gap)
             total += gap
         return total

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of
-from harness.metrics.encoding import Floats, Ints, row_ids
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.encoding import Floats, row_ids
 from harness.metrics.nearest import Nearest, mixed_rows, nearest, require_pairs
 from harness.seeding import rng
 
@@ -28,6 +28,7 @@ class ExactCopies:
 
     name = "privacy.exact_copy_share"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
@@ -43,16 +44,10 @@ class ExactCopies:
         return [Value(self.name, float(known[rows.synthetic].mean()), "min")]
 
 
-def _to_holdout(data: EvalInput) -> Nearest:
-    """From synthetic rows to test rows."""
-    make = lambda: nearest(mixed_rows(data, "synthetic"), mixed_rows(data, "test"))  # noqa: E731
-    return data.cached("synthetic to test", make)  # type: ignore[no-any-return]
-
-
-def _to_train(data: EvalInput) -> Nearest:
-    """From synthetic rows to training rows, with the number of those closer than the nearest test row."""
-    rows, bound = mixed_rows(data, "synthetic"), _to_holdout(data).first
-    return data.cached("synthetic to train", lambda: nearest(rows, mixed_rows(data, "train"), within=bound))  # type: ignore[no-any-return]
+def _closest(data: EvalInput, role: Literal["train", "test"]) -> Nearest:
+    """From synthetic rows to those of a real table, once per evaluation."""
+    make = lambda: nearest(mixed_rows(data, "synthetic"), mixed_rows(data, role))  # noqa: E731
+    return data.cached(f"synthetic to {role}", make)  # type: ignore[no-any-return]
 
 
 def _require(data: EvalInput, max_pairs: int) -> None:
@@ -63,11 +58,11 @@ def _require(data: EvalInput, max_pairs: int) -> None:
 class ClosestRecord:
     """Distance to the closest record (DCR), against a holdout.
 
-    - ``privacy.dcr_share``: how often a synthetic row is closer to training than to held-out rows when both have equally many
-      rows, ties counting half. 0.5 when training rows have no influence of their own, 1 for copies; lower is better, in [0, 1].
-      Equal numbers are had without sampling: it is the exact mean over all subsets of the larger table that have the smaller
-      one's size (hypergeometric), so no row is dropped and no seed is needed.
-    - ``privacy.dcr_share_unadjusted``: the same share with the tables as they are (about n_train/(n_train + n_test) by chance).
+    - ``privacy.dcr_share``: the share of synthetic rows closer to training than to held-out rows, had both tables equally many:
+      (T/n_train) / (T/n_train + H/n_test), with T and H the rows closer to either, ties counting half. 0.5 when training rows
+      have no influence of their own, 1 for copies; lower is better, in [0, 1]. Weighting, unlike drawing equally many rows,
+      uses them all and needs no seed.
+    - ``privacy.dcr_share_unadjusted``: T / (T + H), which is about n_train/(n_train + n_test) without any influence.
     - ``privacy.dcr_median``: median distance to the closest training row, in [0, 1], higher is better.
 
     *Real* anchor: a random half of the test rows, with the other half as holdout.
@@ -79,6 +74,7 @@ class ClosestRecord:
     max_pairs: int = MAX_PAIRS
     name = "privacy.dcr"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test_half"
 
     @property
@@ -89,40 +85,14 @@ class ClosestRecord:
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare the distances to training and to test rows."""
         _require(data, self.max_pairs)
-        near, far = _to_train(data), _to_holdout(data)
-        closer = np.where(near.first < far.first, 1.0, np.where(near.first == far.first, 0.5, 0.0))
-        train, test = len(data.train), len(data.test)
-        if train >= test:
-            share = closer_share(near.closer, near.tied, train, test)
-        else:
-            back = nearest(mixed_rows(data, "synthetic"), mixed_rows(data, "test"), within=near.first)
-            share = 1 - closer_share(back.closer, back.tied, test, train)
+        near, far = _closest(data, "train").first, _closest(data, "test").first
+        closer = float(np.mean((near < far) + (near == far) / 2))
+        train, test = closer / len(data.train), (1 - closer) / len(data.test)
         return [
-            Value("privacy.dcr_share", share, "min"),
-            Value("privacy.dcr_share_unadjusted", float(closer.mean()), "min"),
-            Value("privacy.dcr_median", float(np.median(near.first)) / mixed_rows(data, "train").columns, "max"),
+            Value("privacy.dcr_share", train / (train + test), "min"),
+            Value("privacy.dcr_share_unadjusted", closer, "min"),
+            Value("privacy.dcr_median", float(np.median(near)) / mixed_rows(data, "train").columns, "max"),
         ]
-
-
-def closer_share(closer: Ints, tied: Ints, rows: int, subset: int) -> float:
-    """Mean chance that a random ``subset`` of ``rows`` rows holds one closer than a bound; one just at it counts half.
-
-    Args:
-        closer: per query, rows closer than its bound.
-        tied: per query, rows at its bound.
-        rows: how many there are.
-        subset: how many are drawn without replacement.
-    """
-    from scipy.special import gammaln
-
-    def none_of(k: Ints) -> Floats:
-        """Chance that k given rows all stay out of the subset: C(rows − k, subset) / C(rows, subset)."""
-        left = np.maximum(rows - k, subset).astype(float)
-        log = gammaln(left + 1) - gammaln(left - subset + 1) - gammaln(rows + 1.0) + gammaln(rows - subset + 1.0)
-        return np.where(rows - k < subset, 0.0, np.exp(np.minimum(log, 0.0)))
-
-    without, neither = none_of(closer), none_of(closer + tied)
-    return float(np.mean(1 - without + (without - neither) / 2))
 
 
 @dataclass(frozen=True)
@@ -136,6 +106,7 @@ class NearestNeighbourRatio:
     max_pairs: int = MAX_PAIRS
     name = "privacy.nndr"
     version = 1
+    goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "test_half"
 
     @property
@@ -148,7 +119,7 @@ class NearestNeighbourRatio:
         _require(data, self.max_pairs)
         if len(data.train) < 2:
             raise NotComputable("there is one training row, so no second nearest.")
-        near = _to_train(data)
+        near = _closest(data, "train")
         ratio = np.divide(near.first, near.second, out=np.ones_like(near.first), where=near.second > 0)
         return [
             Value(self.name, float(ratio.mean()), "max"),
@@ -174,6 +145,7 @@ class MembershipInference:
     max_pairs: int = MAX_PAIRS
     name = "privacy.membership"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test_half"
 
     @property

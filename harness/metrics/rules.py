@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import TabOrderError
-from harness.metrics.base import EvalInput, NotComputable, RealAnchor, Value, params_of, with_mean
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
 from harness.metrics.encoding import codes
 from harness.rules import Mask, Rule, parse_rules
 
@@ -28,6 +28,7 @@ class RuleViolations:
     max_keys: int = 100
     name = "rules.violation_rate"
     version = 1
+    goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
     @property
