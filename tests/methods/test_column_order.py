@@ -216,6 +216,8 @@ def test_same_order_under_every_hash_seed() -> None:
     ],
 )
 def test_golden_orders_of_the_reference(name: str, expected: str | None) -> None:
+    if name == "california_housing":
+        pytest.importorskip("desbordante", reason="only complete discovery joins all of its columns in one component")
     frame, schema = paper(name)
     found = column_order("fd_reference", frame, schema, seed=0)
     assert found.names == (tuple(expected.split()) if expected else tuple(schema.names))
