@@ -47,9 +47,13 @@ def _finish(done: sweep.Finished) -> int:
     invalid = [one for one in done.outcomes if one.status == "invalid"]
     if invalid and len(invalid) == len(done.outcomes):
         return _say(f"no cell could run: {invalid[0].error}", 2)
-    output = Path(done.config["output"])
+    store, output = ResultStore(done.config["store.root"]), Path(done.config["output"])
     try:
-        print(leaderboard.write(ResultStore(done.config["store.root"]), output), flush=True)
+        print(leaderboard.write(store, output), flush=True)
+        for name in done.config["outputs"] or []:
+            from harness import experiments
+
+            print(f"{name}: {experiments.write(name, store, output)}", flush=True)
     except TabOrderError as error:
         print(f"taborder: {error}", file=sys.stderr)
     for one in done.outcomes:

@@ -46,6 +46,13 @@ def test_every_generator_composes_at_every_scale(generator, scale):
         assert OmegaConf.to_container(config.generator, resolve=True, throw_on_missing=True)
 
 
+@pytest.mark.parametrize("name", names("experiment"))
+def test_an_experiment_overrides_the_defaults(name):
+    config = composed(f"experiment={name}")
+    assert config.sweep == name
+    assert config.store.root == f"results/{name}"
+
+
 def test_the_two_arms_differ_in_their_order_alone():
     random, aware = (
         OmegaConf.to_container(composed(f"generator={name}").generator, resolve=True)
