@@ -213,7 +213,7 @@ def _regex(spec: _Spec) -> Built:
         raise spec.fail(f"'{spec.get('pattern')}' is not a regular expression: {error}.") from None
 
     def breaks(frame: pd.DataFrame) -> Mask:
-        codes, unique = pd.factorize(frame[column.name].array)
+        codes, unique = pd.factorize(frame[column.name])
         return np.array([pattern.fullmatch(format_cell(column, v) or "") is None for v in unique], dtype=bool)[codes]
 
     return [column.name], None, breaks
@@ -224,7 +224,7 @@ def _map(spec: _Spec) -> Built:
     pairs = {spec.cell(source, a): spec.cell(target, b) for a, b in spec.mapping("pairs").items()}
 
     def breaks(frame: pd.DataFrame) -> Mask:
-        codes, unique = pd.factorize(frame[source.name].array)
+        codes, unique = pd.factorize(frame[source.name])
         expected = np.array([pairs.get(value) for value in unique], dtype=object)[codes]
         return np.asarray(frame[target.name].to_numpy(object) != expected, dtype=bool)
 
@@ -283,7 +283,7 @@ def _range_by_key(spec: _Spec) -> Built:
         bounds[spec.cell(key, value)] = _interval(spec, *pair)
 
     def breaks(frame: pd.DataFrame) -> Mask:
-        codes, unique = pd.factorize(frame[key.name].array)
+        codes, unique = pd.factorize(frame[key.name])
         limits = np.array([bounds.get(value, (np.inf, -np.inf)) for value in unique]).reshape(-1, 2)[codes]
         values = _numbers(frame, column.name)
         return (values < limits[:, 0]) | (values > limits[:, 1])
