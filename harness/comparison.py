@@ -13,6 +13,9 @@ from harness.seeding import rng
 from harness.standings import Pair, Row, Standings, matrix
 from harness.statistics import Array, Estimate
 
+ELO_DRAWS = 300
+"""Bootstrap draws behind Elo intervals; each is an iterative fit."""
+
 MOST_PAIRED = 20
 """With more ranked generators than this, pairs are formed with the leader only."""
 
@@ -77,7 +80,8 @@ def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[
     if anchor is not None and not st.present(values).all():
         anchor, players = None, [*ranked]
         values = matrix(board, kept, players, lambda unit: unit.overall)
-    samples = st.hierarchical_bootstrap(values, board.policy.draws, rng(board.policy.seed, "leaderboard", "elo"))
+    draws = min(board.policy.draws, ELO_DRAWS)
+    samples = st.hierarchical_bootstrap(values, draws, rng(board.policy.seed, "leaderboard", "elo"))
     pinned = None if anchor is None else players.index(anchor)
     won = np.concatenate(
         [st.wins(block) for block in np.array_split(samples, max(1, samples.size * len(players) // 5_000_000))]

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,11 @@ def write(store: ResultStore, output: Path, policy: Policy | None = None) -> str
     """
     from harness.report import page
 
+    with collector_paused():
+        return _write(store, Path(output), policy, page)
+
+
+def _write(store: ResultStore, output: Path, policy: Policy | None, page: Callable[..., str]) -> str:
     board, problems = load(store, policy)
     said = notes(board, problems)
     files = {
@@ -67,12 +72,12 @@ def write(store: ResultStore, output: Path, policy: Policy | None = None) -> str
     }
     try:
         for name, text in files.items():
-            write_atomic(Path(output) / name, text.encode())
+            write_atomic(output / name, text.encode())
     except OSError as error:
         raise TabOrderError(
             f"cannot write the leaderboard into {output} ({error}): choose another output folder."
         ) from None
-    return table(board) + "\n" + wrapped(said) + f"Report: {Path(output) / 'index.html'}\n"
+    return table(board) + "\n" + wrapped(said) + f"Report: {output / 'index.html'}\n"
 
 
 def load(store: ResultStore, policy: Policy | None = None) -> tuple[Standings, list[Problem]]:

@@ -98,7 +98,7 @@ def _evidence(board: Standings) -> list[str]:
         least = 2.0 ** (1 - count)
         said.append(
             f"{count} datasets are few: a two-sided signed-rank test over them cannot go below p = {least:.3g}, so no p-values are "
-            "given; read the intervals and the probabilities."
+            "given; bootstrap intervals over so few are too narrow rather than too wide: read them as the least uncertainty."
         )
     if seeds == 1:
         said.append(

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from sys import intern
 from typing import Any, Literal, get_args
 
+import orjson
+
 from harness.errors import TabOrderError, choices
 from harness.generator import Yield
 
@@ -150,7 +152,7 @@ class Record:
             TabOrderError: not JSON, another schema version, or fields missing or unknown.
         """
         try:
-            data = json.loads(text, parse_constant=lambda name: _refuse(name, source))
+            data = _loads(text, source)
         except ValueError as error:
             raise TabOrderError(
                 f"{source} is not valid JSON ({error}): delete it so that its cell is run again."
@@ -183,10 +185,19 @@ class Record:
             ) from None
 
 
+def _loads(text: str, source: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:  # again with Python's reader, which says what is wrong and takes integers of any size
+        return json.loads(text, parse_constant=lambda name: _refuse(name, source))
+
+
 def _score(data: dict[str, Any]) -> Score:
     # Names are interned: thousands of records share a few hundred of them.
-    low, high = data.pop("bounds")
-    return Score(metric=intern(data.pop("metric")), goal=intern(data.pop("goal")), bounds=(low, high), **data)
+    data["metric"], data["goal"] = intern(data["metric"]), intern(data["goal"])
+    low, high = data["bounds"]
+    data["bounds"] = low, high
+    return Score(**data)
 
 
 def _refuse(name: str, source: str) -> None:

@@ -5,6 +5,7 @@ Pure functions of records; :mod:`harness.leaderboard` writes what is built here.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -210,7 +211,8 @@ def over_seeds(values: Sequence[float], bounds: tuple[float | None, float | None
     There is no interval from a single seed or from equal values.
     """
     mean = fmean(values)
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    squares = sum((value - mean) ** 2 for value in values)
+    spread = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else 0.0
     if spread <= st.ROUNDING:
         return Estimate(mean)
     from scipy.special import stdtrit

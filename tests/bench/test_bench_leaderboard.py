@@ -15,10 +15,11 @@ CHILD = """
 import json, resource, sys, time
 from pathlib import Path
 from harness.leaderboard import load, to_csv
-from harness.store import ResultStore
+from harness.store import ResultStore, collector_paused
 began, cpu = time.perf_counter(), time.process_time()
-board, problems = load(ResultStore(sys.argv[1]))
-to_csv(board.rows)
+with collector_paused():
+    board, problems = load(ResultStore(sys.argv[1]))
+    to_csv(board.rows)
 print(json.dumps({
     "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "records": len(board.units),
     "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "problems": len(problems)}))

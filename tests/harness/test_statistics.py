@@ -110,6 +110,23 @@ def test_critical_difference_is_demsars():
     assert st.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
 
 
+@pytest.mark.parametrize("count", [2, 3, 10, 50])
+def test_studentized_range_equals_scipys(count):
+    from scipy.stats import studentized_range
+
+    assert st.studentized_range(0.95, count) == pytest.approx(studentized_range.ppf(0.95, count, np.inf), rel=1e-6)
+
+
+def test_signed_rank_agrees_with_baycomp():
+    # baycomp 1.0.3's SignedRankTest.probs(a, b, rope=0.01) on this data, 50,000 draws: left, rope, right = .908, .066, .025
+    source = np.random.default_rng(0)
+    source.normal(0.6, 0.1, 6), source.normal(0.02, 0.05, 6)
+    first = source.normal(0.6, 0.1, 12)
+    second = first - source.normal(0.02, 0.05, 12)
+    found = st.bayesian_signed_rank(first - second, 0.01, np.random.default_rng(1), 20_000)
+    assert (found.first, found.equal, found.second) == pytest.approx((0.908, 0.066, 0.025), abs=0.01)
+
+
 def test_cliques_are_maximal():
     # distance 1: {1, 1.5, 2} and {2, 3} but not the inner {1.5, 2}
     assert st.cliques([1.0, 1.5, 2.0, 3.0, 5.0], 1.0) == [(0, 2), (2, 3)]
