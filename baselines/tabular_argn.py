@@ -100,6 +100,10 @@ class TabularARGN:
                 workspace_dir=self._work / "engine",
                 update_progress=self._progress(time.monotonic()),
             )
+        if self._curve and self._curve[-1]["epoch"] < self.epochs:
+            self._notes.append(
+                f"training stopped after {self._curve[-1]['epoch']:g} of {self.epochs:g} epochs: by the engine's validation rows, or because max_train_seconds={self.max_train_seconds} was spent"
+            )
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """Draw ``n`` rows; every row drawn is delivered."""
