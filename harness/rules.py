@@ -235,7 +235,7 @@ def _one_to_one(spec: _Spec) -> Built:
     names = [column.name for column in spec.two_columns()]
 
     def breaks(frame: pd.DataFrame) -> Mask:
-        a, b = (pd.factorize(frame[name].array, sort=True)[0] for name in names)
+        a, b = (pd.factorize(frame[name], sort=True)[0] for name in names)
         return _not_majority(a, b) | _not_majority(b, a)
 
     return names, None, breaks

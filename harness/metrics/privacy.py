@@ -131,12 +131,12 @@ class NearestNeighbourRatio:
 class MembershipInference:
     """How well an attacker who sees only the synthetic table tells training rows from held-out ones.
 
-    The attacks of GAN-Leaks (Chen et al., 2020): a row is called a member the closer its nearest synthetic row is.
-
-    - ``privacy.membership_auc``: ROC-AUC of that attack; 0.5 is no leak, 1 a full one; lower is better, in [0, 1].
+    - ``privacy.membership_auc``: ROC-AUC of calling a row a member the closer its nearest synthetic row is (GAN-Leaks; Chen et al.,
+      2020); 0.5 is no leak, 1 a full one; lower is better, in [0, 1].
     - ``privacy.membership_tpr``: members found when 1 % of the others are accused (Carlini et al., 2022); 0.01 is no leak.
-    - ``privacy.membership_calibrated_auc``: the distance minus that to the nearest row of a reference, a random half of the test
-      rows (the other half being the non-members), so that rows in dense regions are not accused for that alone.
+    - ``privacy.membership_calibrated_auc``: the same AUC for that distance relative to the one to the nearest row of a reference, a
+      random half of the test rows, the other half being the non-members. Rows where data are dense are then not accused for that
+      alone. It is the density ratio of DOMIAS (van Breugel et al., 2023) with nearest-neighbour densities.
 
     Args:
         max_pairs: above this many distances it says so instead of taking hours.
@@ -164,15 +164,20 @@ class MembershipInference:
         order = rng(data.seed, self.name, "reference").permutation(len(data.test))
         half, rest = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
         reference = mixed_rows(data, "test").take(half)
-        relative = [
-            members - nearest(mixed_rows(data, "train"), reference).first,
-            others[rest] - nearest(mixed_rows(data, "test").take(rest), reference).first,
+        known = [
+            nearest(rows, reference).first for rows in (mixed_rows(data, "train"), mixed_rows(data, "test").take(rest))
         ]
+        relative = [_share(members, known[0]), _share(others[rest], known[1])]
         return [
             Value(f"{self.name}_auc", _auc(members, others), "min"),
             Value(f"{self.name}_tpr", _found(members, others, accused=0.01), "min"),
             Value(f"{self.name}_calibrated_auc", _auc(*relative), "min"),
         ]
+
+
+def _share(distance: Floats, reference: Floats) -> Floats:
+    """The first distance as a share of both; a half where both are 0."""
+    return np.divide(distance, distance + reference, out=np.full_like(distance, 0.5), where=distance + reference > 0)
 
 
 def _auc(members: Floats, others: Floats) -> float:

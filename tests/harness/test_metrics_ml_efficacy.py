@@ -1,0 +1,184 @@
+"""ML efficacy: measures by hand, the floor, and tables that would crash a careless implementation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, roc_auc_score
+
+from harness.errors import TabOrderError
+from harness.metrics.base import NotComputable
+from harness.metrics.ml_efficacy import MLEfficacy, _classification, _regression
+
+from .metric_inputs import inputs, numbers, values
+
+MODELS = ("hgb", "random_forest", "linear", "mlp")
+KINDS = {"x": "float", "c": "categorical", "y": "categorical"}
+REGRESSION = {"x": "float", "c": "categorical", "y": "float"}
+
+
+def table(rows: int, seed: int = 0, flip: float = 0.0):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=rows).round(2)
+    c = np.where(generator.random(rows) < 0.5, "u", "v")
+    y = np.where((x > 0) ^ (generator.random(rows) < flip), "yes", "no")
+    return {"x": list(x), "c": list(c), "y": list(y)}
+
+
+def numeric(rows: int, seed: int = 0):
+    cells = table(rows, seed)
+    return {**cells, "y": [round(3 * x + (c == "u"), 2) + 20 for x, c in zip(cells["x"], cells["c"], strict=True)]}
+
+
+def classify(model, synthetic, train=None, test=None, recipe="standard"):
+    data = inputs(KINDS, train or table(200), test or table(100, 1), synthetic, target="y", task="classification")
+    return numbers(MLEfficacy(model, recipe), data)
+
+
+def test_classification_measures_by_hand() -> None:
+    labels = np.array([0, 0, 0, 1])
+    chances = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
+    found = _classification(labels, chances)
+    # Answers 0 0 1 1: three of four right. F1 of class 0: precision 1, recall 2/3 → .8; of class 1: precision 1/2, recall 1 → 2/3.
+    assert found["accuracy"] == 3 / 4
+    assert found["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    # Class 1's single row scores .7: above two of the three others. The same from class 0's side.
+    assert found["roc_auc"] == pytest.approx(2 / 3)
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, [0, 0, 1, 1], average="macro"))
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(labels, chances[:, 1]))
+
+
+def test_regression_measures_by_hand() -> None:
+    found = _regression(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0]))
+    # Errors 0, 1, −2. Mean 7/3: Σ(y − mean)² = 16/9 + 1/9 + 25/9 = 42/9. R² = 1 − 5/(42/9).
+    assert found["mae"] == pytest.approx(1.0)
+    assert found["rmse"] == pytest.approx(np.sqrt(5 / 3))
+    assert found["mape"] == pytest.approx((0 + 1 / 2 + 2 / 4) / 3)
+    assert found["r2"] == pytest.approx(1 - 5 / (42 / 9))
+
+
+def test_measures_that_cannot_be_computed_say_why() -> None:
+    assert _regression(np.array([0.0, 1.0]), np.array([0.0, 1.0]))["mape"] == "1 test rows have target 0."
+    assert "same target value" in str(_regression(np.array([1.0, 1.0]), np.array([0.0, 1.0]))["r2"])
+    assert "same label" in str(_classification(np.array([0, 0]), np.array([[1.0, 0.0]] * 2))["roc_auc"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_floor_is_the_majority_or_the_median_of_real_training_rows(model: str) -> None:
+    train = {"x": [0.0] * 5, "c": ["u"] * 5, "y": ["no", "no", "no", "yes", "yes"]}
+    test = {"x": [0.0] * 4, "c": ["u"] * 4, "y": ["no", "yes", "yes", "yes"]}
+    data = inputs(KINDS, train, test, train, target="y", task="classification")
+    floor = {value.name: value.value for value in MLEfficacy(model).floor(data)}  # type: ignore[arg-type]
+    # Always "no": one of four right; F1 of no: precision 1/4, recall 1 → .4; of yes 0.
+    assert floor == {
+        f"ml_efficacy.{model}.accuracy": 0.25,
+        f"ml_efficacy.{model}.macro_f1": pytest.approx(0.2),
+        f"ml_efficacy.{model}.roc_auc": 0.5,
+    }
+    train, test = {**train, "y": [1, 2, 3, 4, 100]}, {**test, "y": [1, 3, 3, 5]}
+    data = inputs(REGRESSION, train, test, train, target="y", task="regression")
+    floor = {value.name: value.value for value in MLEfficacy(model).floor(data)}  # type: ignore[arg-type]
+    assert floor[f"ml_efficacy.{model}.mae"] == 1.0  # always 3: errors 2, 0, 0, 2
+    assert floor[f"ml_efficacy.{model}.r2"] == 0.0  # the median is the test mean
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_learns_what_is_there_and_loses_it_with_the_labels_shuffled(model: str) -> None:
+    found = classify(model, table(400, 2))
+    assert found[f"ml_efficacy.{model}.accuracy"] > 0.9
+    shuffled = table(400, 2)
+    np.random.default_rng(0).shuffle(shuffled["y"])
+    assert classify(model, shuffled)[f"ml_efficacy.{model}.accuracy"] < 0.75
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_regression_learns(model: str) -> None:
+    data = inputs(REGRESSION, numeric(200), numeric(100, 1), numeric(400, 2), target="y", task="regression")
+    assert numbers(MLEfficacy(model), data)[f"ml_efficacy.{model}.r2"] > 0.9  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_one_label_gives_a_constant_answer(model: str) -> None:
+    test = {"x": [0.0, 1.0, 2.0, 3.0], "c": ["u"] * 4, "y": ["no", "no", "no", "yes"]}
+    found = classify(model, {"x": [1.0, 2.0], "c": ["u", "v"], "y": ["no", "no"]}, test=test)
+    assert found[f"ml_efficacy.{model}.accuracy"] == 0.75
+    assert found[f"ml_efficacy.{model}.roc_auc"] == 0.5
+
+
+UGLY = {
+    "one row": {"x": [1.0], "c": ["u"], "y": ["yes"]},
+    "two rows": {"x": [1.0, -1.0], "c": ["u", "v"], "y": ["yes", "no"]},
+    "unseen categories": {"x": [1.0, -1.0, 2.0], "c": ["new", "newer", "newest"], "y": ["yes", "no", "no"]},
+    "missing cells": {"x": [None, -1.0, 2.0], "c": [None, "v", None], "y": ["yes", "no", "yes"]},
+    "all missing": {"x": [None] * 3, "c": [None] * 3, "y": ["yes", "no", "yes"]},
+    "constant": {"x": [1.0] * 3, "c": ["u"] * 3, "y": ["yes", "no", "yes"]},
+    "a label once": {"x": [1.0, 2.0, 3.0], "c": ["u"] * 3, "y": ["yes", "yes", "no"]},
+    "labels real rows lack": {"x": [1.0, 2.0, 3.0], "c": ["u"] * 3, "y": ["maybe", "perhaps", "no"]},
+    "missing labels": {"x": [1.0, 2.0, 3.0], "c": ["u"] * 3, "y": [None, "yes", "no"]},
+    "unique text": {"x": [1.0] * 300, "c": [f"id{i}" for i in range(300)], "y": ["yes", "no", "no"] * 100},
+}
+
+
+@pytest.mark.parametrize("ugly", UGLY)
+@pytest.mark.parametrize("model", MODELS)
+def test_ugly_tables_get_a_score(model: str, ugly: str) -> None:
+    found = classify(model, UGLY[ugly])
+    assert all(value is not None and 0 <= value <= 1 for value in found.values())
+
+
+@pytest.mark.parametrize("model", ["random_forest", "linear", "mlp"])
+def test_paper_recipe_has_its_own_name_and_runs(model: str) -> None:
+    found = classify(model, {**table(60, 2), "x": [None, *table(60, 2)["x"][1:]]}, recipe="paper_compatible")
+    assert set(found) == {f"ml_efficacy.paper_{model}.{m}" for m in ("accuracy", "macro_f1", "roc_auc")}
+    assert found[f"ml_efficacy.paper_{model}.accuracy"] > 0.5
+
+
+def test_labels_real_rows_lack_are_wrong_answers_not_dropped_rows() -> None:
+    # Half of the rows of class "no" carry a label that does not exist: a forest must answer it for some test rows.
+    made = table(400, 2)
+    made["y"] = ["nope" if y == "no" and i % 4 else y for i, y in enumerate(made["y"])]
+    assert classify("random_forest", made)["ml_efficacy.random_forest.accuracy"] < 0.7
+
+
+def test_several_classes_and_integer_labels() -> None:
+    generator = np.random.default_rng(0)
+    kinds = {"x": "float", "y": "integer"}
+
+    def rows(n):
+        y = generator.integers(0, 4, n)
+        return {"x": list((y + generator.normal(scale=0.1, size=n)).round(2)), "y": [int(v) for v in y]}
+
+    data = inputs(kinds, rows(200), rows(80), rows(200), target="y", task="classification")
+    assert numbers(MLEfficacy("hgb"), data)["ml_efficacy.hgb.accuracy"] > 0.9
+
+
+def test_without_target_features_or_labels_it_says_so() -> None:
+    with pytest.raises(NotComputable, match="'toy' has no target"):
+        MLEfficacy("hgb")(inputs(KINDS, table(9), table(9), table(9)))
+    alone = {"y": ["a", "b", "a"]}
+    with pytest.raises(NotComputable, match="no column but the target 'y'"):
+        MLEfficacy("hgb")(inputs({"y": "categorical"}, alone, alone, alone, target="y", task="classification"))
+    none = {**table(3), "y": [None] * 3}
+    with pytest.raises(NotComputable, match="no row trained on has a label"):
+        MLEfficacy("hgb")(inputs(KINDS, table(9), table(9), none, target="y", task="classification"))
+
+
+def test_wrong_choices_are_listed() -> None:
+    with pytest.raises(TabOrderError, match="hgb, linear, mlp, random_forest"):
+        MLEfficacy("forest")  # type: ignore[arg-type]
+    with pytest.raises(TabOrderError, match="paper_compatible, standard"):
+        MLEfficacy("mlp", "paper")  # type: ignore[arg-type]
+    with pytest.raises(TabOrderError, match="no model 'hgb'"):
+        MLEfficacy("hgb", "paper_compatible")
+
+
+def test_more_label_noise_never_helps() -> None:
+    scores = [classify("hgb", table(600, 2, flip=f))["ml_efficacy.hgb.roc_auc"] for f in (0.0, 0.25, 0.45)]
+    assert scores[0] > scores[1] > scores[2]
+
+
+def test_values_carry_direction_and_bounds() -> None:
+    data = inputs(REGRESSION, numeric(60), numeric(60, 1), numeric(60, 2), target="y", task="regression")
+    found = values(MLEfficacy("linear"), data)
+    assert (found["ml_efficacy.linear.r2"].goal, found["ml_efficacy.linear.r2"].bounds) == ("max", (None, 1.0))
+    assert (found["ml_efficacy.linear.mape"].goal, found["ml_efficacy.linear.mape"].bounds) == ("min", (0.0, None))
