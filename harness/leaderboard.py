@@ -27,17 +27,19 @@ from harness.units import FAMILIES
 
 JSON_VERSION = 1
 
-USAGE = """python -m harness.leaderboard store.root=DIR [output=DIR] [missing=drop|worst] [anchor=NAME] [draws=N] [seed=N] [rope=X]
+USAGE = """python -m harness.leaderboard store.root=DIR [output=DIR] [sweep=NAME] [missing=drop|worst] [anchor=NAME] [draws=N] [seed=N] [rope=X]
 
 Rebuild the leaderboard from the records of a store.
   store.root  the store, a folder that holds runs/ (required)
   output      where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard.json and index.html go (default: the store)
+  sweep       only records of this sweep (default: all)
   missing     drop: a dataset that some generator did not finish is left out for all; worst: each failed cell counts 0
   anchor      the generator whose Elo rating is 1000 (default: independent)
   draws       bootstrap draws (default: 1000); seed: of the bootstrap (default: 0)
   rope        differences below this count as practically equal (default: 0.01)
 """
-KEYS = ("store.root", "output", "missing", "anchor", "draws", "seed", "rope")
+KEYS = ("store.root", "output", "sweep", "missing", "anchor", "draws", "seed", "rope")
+Keep = Callable[[Record], bool] | None
 
 
 def build(records: Iterable[Record], policy: Policy | None = None) -> Standings:
@@ -49,8 +51,14 @@ def build(records: Iterable[Record], policy: Policy | None = None) -> Standings:
     return compare(collect(records, policy or Policy()))
 
 
-def write(store: ResultStore, output: Path, policy: Policy | None = None) -> str:
+def write(store: ResultStore, output: Path, policy: Policy | None = None, keep: Keep = None) -> str:
     """Write the leaderboard of a store and return the printable table (at most 120 columns).
+
+    Args:
+        store: where records are.
+        output: folder of the files.
+        policy: how to aggregate.
+        keep: which records to look at (default: all).
 
     Raises:
         TabOrderError: when the store holds no usable record, or ``output`` cannot be written.
@@ -58,11 +66,11 @@ def write(store: ResultStore, output: Path, policy: Policy | None = None) -> str
     from harness.report import page
 
     with collector_paused():
-        return _write(store, Path(output), policy, page)
+        return _write(store, Path(output), load(store, policy, keep), page)
 
 
-def _write(store: ResultStore, output: Path, policy: Policy | None, page: Callable[..., str]) -> str:
-    board, problems = load(store, policy)
+def _write(store: ResultStore, output: Path, loaded: tuple[Standings, list[Problem]], page: Callable[..., str]) -> str:
+    board, problems = loaded
     said = notes(board, problems)
     files = {
         "leaderboard.csv": to_csv(board.rows),
@@ -80,7 +88,7 @@ def _write(store: ResultStore, output: Path, policy: Policy | None, page: Callab
     return table(board) + "\n" + wrapped(said) + f"Report: {output / 'index.html'}\n"
 
 
-def load(store: ResultStore, policy: Policy | None = None) -> tuple[Standings, list[Problem]]:
+def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) -> tuple[Standings, list[Problem]]:
     """Read a store's usable records and aggregate them; the rest comes back as problems.
 
     Raises:
@@ -91,6 +99,7 @@ def load(store: ResultStore, policy: Policy | None = None) -> tuple[Standings, l
             f"there is no result store at {store.root} (no runs/ folder): give store.root=DIR of a finished run."
         )
     records, problems = store.records()
+    records = [record for record in records if keep is None or keep(record)]
     problems += [
         Problem(folder / "synthetic.parquet", "is missing: its scores are kept, its table is not shown.")
         for record in records
@@ -222,10 +231,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         given = parse(words)
-        print(
-            write(ResultStore(given["store.root"]), Path(given.get("output") or given["store.root"]), _policy(given)),
-            end="",
-        )
+        sweep, output = given.get("sweep"), Path(given.get("output") or given["store.root"])
+        keep = (lambda record: record.sweep == sweep) if sweep else None
+        print(write(ResultStore(given["store.root"]), output, _policy(given), keep), end="")
     except TabOrderError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,6 +11,8 @@ from harness.units import FAMILIES
 
 WIDTH = 120
 LABEL = 26
+LEFT_OUT = ("GiB", "smp s", "yield", "ML raw")
+"""Columns left out, in this order, while the generators' names have too little room; leaderboard.csv has all."""
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -61,9 +63,15 @@ def table(board: Standings) -> str:
     shown = [family for family in FAMILIES if any(family.key in row.families for row in board.rows)]
     heads = ["overall", *(f.short for f in shown), "rank", "FD viol", "ML raw", "fit s", "smp s", "GiB", "yield", "n"]
     lines = [_cells(row, [family.key for family in shown]) for row in board.rows]
-    widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads))]
-    room = min(max(len(row.label) for row in board.rows) + 1, WIDTH - sum(widths) - len(widths))
-    room = max(room, 12)
+    wanted = min(max(len(row.label) for row in board.rows) + 1, LABEL)
+    for name in (*LEFT_OUT, ""):
+        widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads))]
+        room = WIDTH - sum(widths) - len(widths)
+        if room >= wanted or name not in heads:
+            break
+        at = heads.index(name)
+        heads, lines = [*heads[:at], *heads[at + 1 :]], [[*line[:at], *line[at + 1 :]] for line in lines]
+    room = min(room, max(len(row.label) for row in board.rows) + 1)
     text = [_line("generator".ljust(room), heads, widths)]
     text.append("─" * len(text[0]))
     divided = False

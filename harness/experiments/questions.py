@@ -170,7 +170,7 @@ def _best(study: Study, metric: str, what: str, lower: bool = True) -> str:
         [u for u in study.scored if u.generator in study.board.ranked],
         lambda unit: unit.generator,
         metric,
-        without=_all_params(study),
+        without=None,
     )
     common = set.intersection(*(set(found) for found in values.values())) if values else set()
     if not common:
@@ -182,10 +182,6 @@ def _best(study: Study, metric: str, what: str, lower: bool = True) -> str:
     said = ", ".join(f"{label} {means[label]:.3g}" for label in ranking[:6])
     claim = contrast(values, ranking[0], ranking[1], study.policy)
     return f"Mean {what}, best first: {said}. {verdict(claim, f'the {what}', lower)}"
-
-
-def _all_params(study: Study) -> list[str]:
-    return sorted({part for unit in study.scored for key in unit.record.cell.params for part in [key]})
 
 
 def _bars_by_dataset(study: Study, folder: Path, result: Result, name: str, metric: str, label: str) -> None:

@@ -119,23 +119,27 @@ def competitors(board: Standings) -> list[str]:
     return [row.label for row in board.rows if row.label in board.ranked]
 
 
-def gather(units: Iterable[Unit], factor: Factor, metric: str, without: Sequence[str]) -> Values:
+def gather(units: Iterable[Unit], factor: Factor, metric: str, without: Sequence[str] | None) -> Values:
     """Values by level of a factor and by block (dataset and all parameters but ``without``) and seed.
 
     Args:
         units: to look at.
         factor: the level of a unit; units with ``None`` are left out.
         metric: score name.
-        without: last names of parameters that the factor itself changes, so that they do not part the blocks.
+        without: names of parameters that the factor itself changes, so that they do not part the blocks; ``None`` when the factor
+            is the generator, so that no parameter or version does.
     """
     found: dict[str, dict[Key, float]] = defaultdict(dict)
     for unit in units:
         level, value = factor(unit), unit.value(metric)
         if level is None or value is None:
             continue
-        flat = flatten(unit.record.cell.params)
-        rest = sorted((key, text) for key, text in flat.items() if not set(key.split(".")) & set(without))
-        block = f"{unit.dataset}\x1f{rest}\x1f{unit.record.cell.n_rows}"
+        cell, settings = unit.record.cell, ""
+        if without is not None:
+            flat = flatten(cell.params)
+            rest = sorted((key, text) for key, text in flat.items() if not set(key.split(".")) & set(without))
+            settings = f"{cell.version}\x1f{rest}"
+        block = f"{unit.dataset}\x1f{cell.n_rows}\x1f{settings}"
         found[level][block, unit.record.cell.seed] = value
     return found
 

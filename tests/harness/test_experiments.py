@@ -56,6 +56,14 @@ def test_runs_that_differ_in_more_than_the_order_are_not_paired():
     assert verdict(found, "x").startswith("Not shown at this scale")
 
 
+def test_runs_of_two_versions_of_a_generator_are_not_paired():
+    def params(order):
+        return {"params": {"order": order, "epochs": 3, "llm": {"layers": 2, "width": 64}}, "version": f"of {order}"}
+
+    made = [arm("a", order, 0, 0.5, cell=params(order)) for order in ("fd", "random")]
+    assert order_contrast(Study(build(made), ResultStore("nowhere")), FD) is None
+
+
 def test_a_single_dataset_gets_a_t_interval_over_seeds():
     values = gather(build(records()[:4]).units, order_of, FD, ["order"])
     found = contrast(values, "fd", "random", Policy())

@@ -209,7 +209,7 @@ def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):
     [
         (
             ["stroe.root=x"],
-            "unknown key 'stroe.root': the choices are anchor, draws, missing, output, rope, seed, store.root.",
+            "unknown key 'stroe.root': the choices are anchor, draws, missing, output, rope, seed, store.root, sweep.",
         ),
         (["--force"], "unknown key '--force'"),
         ([], "give store.root=DIR"),
@@ -249,3 +249,20 @@ def test_text_that_a_spreadsheet_would_run_is_defused():
     assert safe_cell("=1+1") == "'=1+1"
     assert safe_cell("plain") == "plain"
     assert safe_cell(-1.5) == -1.5
+
+
+def test_one_sweep_of_a_shared_store(tmp_path, capsys):
+    store = make_store(tmp_path / "s", [make_record("a", "ctgan", sweep="one"), make_record("a", "tvae", sweep="two")])
+    assert main([f"store.root={store.root}", f"output={tmp_path / 'o'}", "sweep=two"]) == 0
+    text = capsys.readouterr().out
+    assert "tvae" in text
+    assert "ctgan" not in text
+    assert main([f"store.root={store.root}", "sweep=three"]) == 2
+    assert "holds no usable record" in capsys.readouterr().err
+
+
+def test_long_names_get_room_and_columns_give_way(tmp_path):
+    store = make_store(tmp_path / "s", grid({"a": {"permutation_aware_llm": [0.9, 0.8], "ctgan": [0.5, 0.4]}}))
+    text = write(store, tmp_path / "o")
+    assert "permutation_aware_llm " in text
+    assert max(map(len, text.splitlines()[:-1])) <= 120
