@@ -1,4 +1,4 @@
-"""What the adapters share: columns without any value are set aside, and put back as missing."""
+"""What the adapters share: above all, columns without any value are set aside, and put back as missing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from harness.errors import Incompatible
 from harness.table import Schema
+
+GPU_NOTE = "trained on a GPU: equal seeds need not give equal bytes"
 
 
 def modelled(train: pd.DataFrame, schema: Schema, what: str) -> tuple[list[str], list[str]]:

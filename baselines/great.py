@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from baselines.columns import complete, modelled
+from baselines.columns import GPU_NOTE, complete, modelled
 from baselines.huggingface import Watch
 from harness.errors import Incompatible, TabOrderError
 from harness.generator import Context, Sample, Yield
@@ -113,6 +113,8 @@ class GReaT:
             # be-great builds its own list of callbacks; its progress bar is the one that can be ours.
             with _replaced(library, "ChugProgressCallback", self._watch.callback):
                 self._model.fit(table)
+        if self._model.model.device.type != "cpu":
+            self._watch.notes.append(GPU_NOTE)
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """Generate until ``n`` rows are valid, or ``max_attempts`` times ``n`` were started."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from baselines.columns import complete, modelled, plain
+from baselines.columns import GPU_NOTE, complete, modelled, plain
 from baselines.huggingface import Watch
 from harness.errors import TabOrderError
 from harness.generator import Context, Sample, Yield
@@ -83,8 +83,9 @@ class REaLTabFormer:
         self._watch = Watch(self._report, self.max_train_seconds)
         self._modelled, self._watch.notes = modelled(train, schema, "REaLTabFormer")
         table = pd.DataFrame({f"c{i}": plain(train[name]) for i, name in enumerate(self._modelled)})
-        from realtabformer import REaLTabFormer as Library
         from transformers.models.gpt2 import GPT2Config
+
+        from realtabformer import REaLTabFormer as Library
 
         callback = self._watch.callback()
 
@@ -114,6 +115,8 @@ class REaLTabFormer:
                 **self._digits(train),
             )
             self._model.fit(table, device=self.device, n_critic=self.n_critic, num_bootstrap=self.num_bootstrap)
+        if self.device != "cpu":
+            self._watch.notes.append(GPU_NOTE)
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """Generate until ``n`` rows are valid, or about ``max_attempts`` times ``n`` were started."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from baselines.columns import complete, modelled, plain
+from baselines.columns import GPU_NOTE, complete, modelled, plain
 from harness.errors import Incompatible, TabOrderError, choices
 from harness.generator import Context, Sample, Yield
 from harness.seeding import derive_seed, global_seed
@@ -62,6 +62,8 @@ class _Synthesizer:
             raise Incompatible(f"{self.class_name} needs at least 2 training rows, got {len(train)}.")
         self._schema = schema
         self._modelled, self._notes = modelled(train, schema, self.class_name)
+        if self.options.get("enable_gpu") and _gpu():
+            self._notes.append(GPU_NOTE)
         table = pd.DataFrame({f"c{i}": plain(train[name]) for i, name in enumerate(self._modelled)})
         with _deterministic(seed):
             from sdv.metadata import Metadata
@@ -259,6 +261,12 @@ def _check_positive(**numbers: int) -> None:
     for name, value in numbers.items():
         if value < 1:
             raise TabOrderError(f"{name} is {value}: give a whole number of at least 1.")
+
+
+def _gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def _sdtype(schema: Schema, name: str) -> str:

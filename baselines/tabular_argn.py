@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from baselines.columns import complete, modelled, plain
+from baselines.columns import GPU_NOTE, complete, modelled, plain
 from harness.errors import Incompatible, TabOrderError
 from harness.generator import Context, Sample, Yield
 from harness.seeding import global_seed
@@ -80,6 +80,8 @@ class TabularARGN:
         self._modelled, self._notes = modelled(train, schema, "TabularARGN")
         table = pd.DataFrame({f"c{i}": plain(train[name]) for i, name in enumerate(self._modelled)})
         kinds = ["TABULAR_NUMERIC_AUTO" if schema[name].numeric else "TABULAR_CATEGORICAL" for name in self._modelled]
+        if self.device != "cpu":
+            self._notes.append(GPU_NOTE)
         shutil.rmtree(self._work / "engine", ignore_errors=True)
         with self._engine(seed) as engine:
             engine.split(
