@@ -20,8 +20,8 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Backend = Literal["numpy", "hyfd"]
 
-DENSE = 1 << 20
-"""Contingency tables of at most this many cells are counted in place; larger ones by sorting."""
+DENSE = 4
+"""Contingency tables of at most this many cells per row are counted in place; larger ones by sorting."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def join(left: Codes, right: Codes) -> Codes:
     """Codes of pairs of values, without gaps where the full table of pairs would be large."""
     values = left.values * right.size + right.values
     size = left.size * right.size
-    if size <= DENSE:
+    if size <= DENSE * len(values):
         return Codes(values, size)
     dense, unique = pd.factorize(values)
     return Codes(dense.astype(np.int64), len(unique))
@@ -205,7 +205,7 @@ def join(left: Codes, right: Codes) -> Codes:
 def count_pairs(x: IntArray, y: IntArray, x_size: int, y_size: int) -> tuple[IntArray, IntArray]:
     """The pairs (x, y) that occur, as ascending numbers x·y_size + y, and how often each does."""
     keys = x * y_size + y
-    if x_size * y_size <= DENSE:
+    if x_size * y_size <= DENSE * len(x):
         counts = np.bincount(keys, minlength=1)
         found = np.flatnonzero(counts)
         return found.astype(np.int64), counts[found].astype(np.int64)

@@ -1,11 +1,14 @@
 """Search for minimal functional dependencies over coded columns; :func:`harness.dependencies.mine` is the way in.
 
 The numpy search tries every left side of one, then of two columns. A dependency that is broken inside a sample of the rows is
-broken in the table, so a sample refutes nearly all candidates exactly and cheaply; the rest are checked on all rows.
+broken in the table, so a sample refutes nearly all candidates exactly and cheaply; the rest are checked on all rows. An approximate
+one is refuted when its g3 in the sample, which is no greater than the table's in expectation, exceeds ``max_g3`` by so much that the
+probability of an error is below :data:`RISK` (McDiarmid's inequality: one row changes g3 by at most 1/rows).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,6 +22,7 @@ from harness.dependencies import (
     Codes,
     FunctionalDependency,
     IntArray,
+    Mask,
     MiningOptions,
     MiningResult,
     g3_error,
@@ -28,6 +32,8 @@ from harness.seeding import rng
 
 SAMPLES = (256, 4096)
 """Rows of the samples that refute candidates, a cheap one first."""
+RISK = 1e-9
+"""Probability of refuting an approximate dependency that holds, each."""
 
 
 @dataclass
@@ -155,7 +161,7 @@ def _check_pair(state: _Search, a: int, b: int, targets: list[int]) -> bool:
     open_targets = [y for y in targets if y not in (a, b) and ((a,), y) not in holds and ((b,), y) not in holds]
     left, right = state.columns[a], state.columns[b]
     in_sample = join(Codes(state.sample[:, a], left.size), Codes(state.sample[:, b], right.size))
-    open_targets = _unrefuted(state, in_sample.values, open_targets)
+    open_targets = _unrefuted(state, in_sample, open_targets)
     if not open_targets:
         return True
     both = compact(join(left, right))
@@ -165,24 +171,37 @@ def _check_pair(state: _Search, a: int, b: int, targets: list[int]) -> bool:
     return True
 
 
-def _unrefuted(state: _Search, x: IntArray, targets: list[int]) -> list[int]:
-    """Right sides not yet broken in the sample, whose left side is coded by ``x``."""
-    if state.options.max_g3 > 0:
-        return targets
+def _unrefuted(state: _Search, x: Codes, targets: list[int]) -> list[int]:
+    """Right sides not yet refuted in the samples, whose left side is coded by ``x``."""
     for size in SAMPLES:
-        _, first, inverse = np.unique(x[:size], return_index=True, return_inverse=True)
-        before = first[inverse]  # the first row of the sample with the same left side
-        again = np.flatnonzero(before != np.arange(len(before)))
-        broken = (state.sample[before[again]] != state.sample[again])[:, targets].any(axis=0)
-        targets = [target for target, bad in zip(targets, broken, strict=True) if not bad]
         if not targets:
             break
+        broken = _broken_exact(state, x.values[:size], targets)
+        if state.options.max_g3 > 0:
+            broken &= np.array([_broken_approximate(state, x, target, size) for target in targets])
+        targets = [target for target, bad in zip(targets, broken, strict=True) if not bad]
     return targets
+
+
+def _broken_exact(state: _Search, x: IntArray, targets: list[int]) -> Mask:
+    """Which right sides differ somewhere between two rows of equal left sides."""
+    _, first, inverse = np.unique(x, return_index=True, return_inverse=True)
+    before = first[inverse]  # the first row of the sample with the same left side
+    again = np.flatnonzero(before != np.arange(len(before)))
+    broken: Mask = (state.sample[before[again]] != state.sample[again])[:, targets].any(axis=0)
+    return broken
+
+
+def _broken_approximate(state: _Search, x: Codes, target: int, size: int) -> bool:
+    """Whether g3 in the first ``size`` rows of the sample is too great to be below ``max_g3`` in the table."""
+    y = state.sample[:size, target]
+    margin = math.sqrt(math.log(1 / RISK) / (2 * len(y)))
+    return g3_error(x.values[:size], y, x.size, state.columns[target].size) > state.options.max_g3 + margin
 
 
 def _check(state: _Search, lhs: tuple[int, ...], x: Codes, targets: list[int]) -> None:
     if len(lhs) == 1:
-        targets = _unrefuted(state, state.sample[:, lhs[0]], targets)
+        targets = _unrefuted(state, Codes(state.sample[:, lhs[0]], x.size), targets)
     for target in targets:
         y = state.columns[target]
         if state.options.max_g3 > 0:
