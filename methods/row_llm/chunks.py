@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ class Chunks:
         starts: where each chunk begins, shape (chunks,).
         lengths: its number of tokens, shape (chunks,).
         codes: the chunk of each row and column, in schema order, shape (rows, columns).
+        first: what to add to a column's chunk to get the one that begins a row, shape (columns,); 0 where they are the same.
     """
 
     tokens: Tensor
@@ -27,13 +29,15 @@ class Chunks:
     starts: Tensor
     lengths: Tensor
     codes: Tensor
+    first: Tensor
 
     @classmethod
     def build(
         cls,
-        tokens: Sequence[Sequence[np.ndarray]],
-        value: Sequence[Sequence[np.ndarray]],
-        codes: Sequence[np.ndarray],
+        tokens: Sequence[Sequence[np.ndarray[Any, Any]]],
+        value: Sequence[Sequence[np.ndarray[Any, Any]]],
+        codes: Sequence[np.ndarray[Any, Any]],
+        first: Sequence[int] | None = None,
     ) -> Chunks:
         """Join the columns' chunks.
 
@@ -41,6 +45,7 @@ class Chunks:
             tokens: per column, the tokens of each distinct value's chunk.
             value: per column and chunk, which tokens are to be predicted.
             codes: per column, the index of each row's chunk within the column.
+            first: per column, what to add to a chunk's index to get the one that begins a row.
         """
         parts = [part for column in tokens for part in column]
         lengths = np.array([len(part) for part in parts], dtype=np.int64)
@@ -51,13 +56,14 @@ class Chunks:
             torch.from_numpy(np.cumsum(lengths) - lengths),
             torch.from_numpy(lengths),
             torch.from_numpy(np.stack([base + code for base, code in zip(bases, codes, strict=True)], axis=1)),
+            torch.tensor(first if first is not None else [0] * len(tokens)),
         )
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def row_lengths(self) -> Tensor:
-        """Tokens of every row; they do not depend on the order of its columns."""
+        """Tokens of every row, up to the few by which a column's first chunk differs."""
         return self.lengths[self.codes].sum(1)
 
     def assemble(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,6 +78,7 @@ class Chunks:
         """
         codes = self.codes[rows]
         codes = codes[:, order] if order.dim() == 1 else codes.gather(1, order)
+        codes[:, 0] += self.first[order[..., 0]]
         lengths = self.lengths[codes]
         flat = lengths.flatten()
         total = lengths.sum(1)

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from harness.table import Column, format_cell
+from methods.row_llm.numbers import NumberGrammar
+from methods.row_llm.reasons import UNKNOWN_CATEGORY, UNPARSABLE, VALID, parse_number
 from methods.row_llm.tokenizer import BLANK, category_token, missing_token, number_token
 
 Array = np.ndarray[Any, Any]
 
-VALID, UNKNOWN_CATEGORY, UNPARSABLE, OUT_OF_RANGE, OUT_OF_VOCABULARY = range(5)
-"""What a decoded cell can be."""
 NUMBER_CHARACTERS = "0123456789.e+-"
 
 
@@ -82,7 +82,7 @@ class CategoryCodec:
         return np.array([[words.ids[category_token(self.index, value)]] for value in values]).reshape(-1, 1)
 
     def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
-        """Values and what each cell is (:data:`VALID`, …) from tokens, shape (rows, 1)."""
+        """Values and what each cell is (``VALID``, …) from tokens, shape (rows, 1)."""
         code = np.full(len(words), -1)
         code[[words.ids[word] for word in self.words()]] = np.arange(len(self.words()))
         picked = code[tokens[:, 0]]
@@ -128,14 +128,17 @@ class DigitCodec:
 
     def words(self) -> list[str]:
         """The tokens the column needs."""
-        lead = [
+        rest = [number_token(value, size) for size in sorted(set(self.groups[1:])) for value in range(10**size)]
+        return self.lead_words() + rest + _missing_words(self)
+
+    def lead_words(self) -> list[str]:
+        """The tokens a value may begin with: leading groups within training's range, by sign."""
+        return [
             number_token(value, self.groups[0], sign)
             for sign, bounds in ((False, self.lead), (True, self.negative))
             if bounds is not None
             for value in range(bounds[0], bounds[1] + 1)
         ]
-        rest = [number_token(value, size) for size in sorted(set(self.groups[1:])) for value in range(10**size)]
-        return lead + rest + _missing_words(self)
 
     def encode(self, values: Array, words: Words) -> Array:
         """Distinct present values as tokens, shape (values, width)."""
@@ -150,7 +153,7 @@ class DigitCodec:
         return tokens
 
     def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
-        """Values and what each cell is (:data:`VALID`, …) from tokens, shape (rows, width)."""
+        """Values and what each cell is (``VALID``, …) from tokens, shape (rows, width)."""
         missing = _is_missing(self, tokens, words)
         valid = (words.size[tokens] == np.array(self.groups)).all(1) & ~words.negative[tokens[:, 1:]].any(1)
         total = np.zeros(len(tokens), dtype=np.int64)
@@ -170,21 +173,25 @@ class NumberTextCodec:
     Attributes:
         index: the column's place in the schema.
         column: the column.
-        width: characters of the longest training value.
+        grammar: what the texts look like.
         missing: whether the column has missing values.
     """
 
     kind: ClassVar[str] = "number_text"
     index: int
     column: Column
-    width: int
+    grammar: NumberGrammar
     missing: bool
+
+    @property
+    def width(self) -> int:
+        """Tokens of a value: characters of the longest."""
+        return self.grammar.length
 
     @classmethod
     def fit(cls, index: int, column: Column, values: pd.Series[Any]) -> NumberTextCodec:
-        """Learn the width."""
-        _, unique, missing = distinct(values)
-        return cls(index, column, max((len(str(format_cell(column, v))) for v in unique), default=1), missing)
+        """Learn the grammar."""
+        return cls(index, column, NumberGrammar.fit(column, values), bool(values.isna().any()))
 
     def words(self) -> list[str]:
         """The tokens the column needs."""
@@ -199,7 +206,7 @@ class NumberTextCodec:
         return tokens
 
     def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
-        """Values and what each cell is (:data:`VALID`, …) from tokens, shape (rows, width)."""
+        """Values and what each cell is (``VALID``, …) from tokens, shape (rows, width)."""
         unique, inverse = np.unique(tokens, axis=0, return_inverse=True)
         parsed = [self._parse([words.list[token] for token in row], words) for row in unique]
         state = np.array([state for _, state in parsed])[inverse.reshape(-1)]
@@ -223,17 +230,6 @@ class NumberTextCodec:
 
 
 ColumnCodec = CategoryCodec | DigitCodec | NumberTextCodec
-
-
-def parse_number(text: str, column: Column) -> tuple[float | int | None, int]:
-    """Read a number of the column's kind, and say what it is: :data:`VALID`, :data:`UNPARSABLE` or :data:`OUT_OF_RANGE`."""
-    try:
-        value = int(text) if column.kind == "integer" else float(text)
-    except ValueError:
-        return None, UNPARSABLE
-    if column.kind == "integer":
-        return (value, VALID) if abs(value) < 2**63 else (None, OUT_OF_RANGE)
-    return (value, VALID) if np.isfinite(value) else (None, OUT_OF_RANGE)
 
 
 def fit_column(index: int, column: Column, values: pd.Series[Any], digits_per_token: int) -> ColumnCodec:
@@ -283,7 +279,10 @@ def codec_from_json(data: Mapping[str, Any]) -> ColumnCodec:
     """Read what :func:`codec_to_json` wrote."""
     kinds: dict[str, Any] = {kind.kind: kind for kind in (CategoryCodec, DigitCodec, NumberTextCodec)}
     fields = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key != "codec"}
-    codec: ColumnCodec = kinds[data["codec"]](**{**fields, "column": Column(**data["column"])})
+    fields["column"] = Column(**data["column"])
+    if "grammar" in fields:
+        fields["grammar"] = NumberGrammar(**data["grammar"])
+    codec: ColumnCodec = kinds[data["codec"]](**fields)
     return codec
 
 

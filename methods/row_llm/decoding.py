@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import TabOrderError, choices
+from methods.row_llm.config import DecodingConfig
 
-Mode = Literal["free", "template", "constrained", "fd_constrained"]
-
-
-@dataclass(frozen=True)
-class DecodingConfig:
-    """How rows are sampled.
-
-    Attributes:
-        mode: ``free`` samples names, values and the end of the row; ``template`` forces the names; ``constrained`` also
-            restricts each value to its column's domain; ``fd_constrained`` also to what the training rows' exact
-            functional dependencies allow.
-        temperature: divides the logits; 1 is the model's own distribution.
-        top_k: keep the k most probable tokens; ``None`` keeps all.
-        top_p: keep the fewest most probable tokens whose probabilities reach p; ``None`` keeps all.
-    """
-
-    mode: Mode = "template"
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
-            raise TabOrderError(choices(self.mode, get_args(Mode), "decoding"))
-        if not self.temperature > 0:
-            raise TabOrderError(f"temperature={self.temperature} must be greater than 0.")
-        if self.top_k is not None and self.top_k < 1:
-            raise TabOrderError(f"top_k={self.top_k} must be at least 1, or null.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise TabOrderError(f"top_p={self.top_p} must be in (0, 1], or null.")
+Array = np.ndarray[Any, Any]
 
 
 def probabilities(logits: Tensor, config: DecodingConfig, allowed: Tensor | None = None) -> Tensor:
@@ -68,7 +38,7 @@ def probabilities(logits: Tensor, config: DecodingConfig, allowed: Tensor | None
     return probs
 
 
-def draw(probs: Tensor, counts: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor, np.ndarray]:
+def draw(probs: Tensor, counts: Array, rng: np.random.Generator) -> tuple[Tensor, Tensor, Array]:
     """Split the rows that share each prefix among the next tokens by a multinomial draw.
 
     The draw is exact: every row of a prefix draws its own token by inverting the cumulative distribution in double precision;

@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.activations import NewGELUActivation
 
 from harness.errors import TabOrderError
 from harness.seeding import derive_seed, global_seed
-
-
-@dataclass(frozen=True)
-class LLMConfig:
-    """Which language model.
-
-    Attributes:
-        pretrained: hub name or local folder of a causal language model; ``None`` for a small GPT-2 from scratch.
-        layers: transformer blocks of the from-scratch model.
-        width: its hidden size.
-        heads: its attention heads.
-        lora_rank: rank of LoRA adapters on a pretrained model (needs the extra ``lora``); ``None`` trains all weights.
-    """
-
-    pretrained: str | None = None
-    layers: int = 2
-    width: int = 64
-    heads: int = 4
-    lora_rank: int | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.layers, self.width, self.heads) < 1 or self.width % self.heads:
-            raise TabOrderError(
-                f"llm.width={self.width} must be a positive multiple of llm.heads={self.heads}, with llm.layers={self.layers} ≥ 1."
-            )
-        if self.lora_rank is not None and self.pretrained is None:
-            raise TabOrderError(
-                "llm.lora_rank needs a pretrained model: set llm.pretrained too, or llm.lora_rank=null."
-            )
-
-    @classmethod
-    def read(cls, options: Mapping[str, Any]) -> LLMConfig:
-        """Read the ``llm`` mapping of a configuration.
-
-        Raises:
-            TabOrderError: for unknown keys and values out of range.
-        """
-        unknown = sorted(set(options) - set(cls.__dataclass_fields__))
-        if unknown:
-            legal = ", ".join(sorted(cls.__dataclass_fields__))
-            raise TabOrderError(f"unknown key llm.{unknown[0]}: the choices are {legal}.")
-        return cls(**options)
+from methods.row_llm.config import LLMConfig
 
 
 def build_model(config: LLMConfig, vocabulary: int, length: int, row: int, blank: int, seed: int) -> PreTrainedModel:
@@ -86,25 +52,81 @@ def build_model(config: LLMConfig, vocabulary: int, length: int, row: int, blank
         return GPT2LMHeadModel(gpt2)
 
 
+def load_pretrained(config: LLMConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model and its tokenizer, by hub name or from a local folder.
+
+    Raises:
+        TabOrderError: when it cannot be loaded, or LoRA is asked for and ``peft`` is not installed.
+    """
+    name = str(config.pretrained)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForCausalLM.from_pretrained(name, attn_implementation="sdpa", dtype=torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise TabOrderError(
+            f"llm.pretrained={name} cannot be loaded ({reason}): give the hub name or the folder of a causal language model."
+        ) from None
+    fuse_activations(model)
+    return (model if config.lora_rank is None else _with_lora(model, config.lora_rank, seed)), tokenizer
+
+
+def fuse_activations(model: PreTrainedModel) -> None:
+    """Replace GPT-2's tanh GELU of many small operations by the same function in one kernel."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, nn.GELU(approximate="tanh"))
+    if getattr(model.config, "activation_function", None) == "gelu_new":
+        model.config.activation_function = "gelu_pytorch_tanh"
+
+
+def _with_lora(model: PreTrainedModel, rank: int, seed: int) -> PreTrainedModel:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise TabOrderError("llm.lora_rank needs the package peft: pip install 'taborder[lora]'.") from None
+    with global_seed(derive_seed(seed, "adapters")):
+        return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, task_type="CAUSAL_LM"))
+
+
+def plain(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with any adapters merged into its weights."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
 def device_of(name: str) -> torch.device:
-    """``auto`` is the first GPU where there is one, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    """``auto`` is this process's GPU where there is one, else the CPU.
+
+    Raises:
+        TabOrderError: for ``cuda`` without a GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TabOrderError("device=cuda, but torch finds no GPU: use device=cpu or device=auto.")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 class Head:
     """Runs the transformer and then the output layer only at the places where logits are needed.
 
-    Some architectures scale or cap logits after the output layer; :meth:`verify` compares with the model's own logits, and
-    where they differ the whole model is run instead.
+    Some architectures scale or cap logits after the output layer: where the parts do not give the model's own logits, the
+    whole model is run instead.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.body: nn.Module = model.base_model
-        self.output: nn.Module = model.get_output_embeddings()
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.body: nn.Module = inner.base_model
+        self.output: nn.Module = inner.get_output_embeddings()
         self.split = self._same()
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens the model can emit; at least as many as its tokenizer knows."""
+        weight: Tensor = self.output.weight  # type: ignore[assignment]
+        return len(weight)
 
     def _same(self) -> bool:
         ids = torch.zeros((1, 2), dtype=torch.int64, device=self.model.device)

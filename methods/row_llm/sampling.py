@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from methods.row_llm.automaton import Automaton
 from methods.row_llm.cache import BufferCache
-from methods.row_llm.decoding import DecodingConfig, draw, probabilities
+from methods.row_llm.config import DecodingConfig
+from methods.row_llm.decoding import draw, probabilities
+from methods.row_llm.fd_guide import FDGuide
 from methods.row_llm.model import Head
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -20,15 +26,23 @@ class Plan:
 
     Attributes:
         forced: the token of each place, or −1 where it is sampled, shape (length,) for all rows or (rows, length).
-        inside: places that continue a value, same shape; after a closing token they are filled with ``filler``.
-        closers: tokens that close a value early (missing, filler), boolean, shape (vocabulary,).
-        filler: the filler token, a scalar.
+        column: the column each place belongs to, same shape.
+        offset: its place within the column: 0 the name, 1 the first token of the value, …; same shape.
+        closers: tokens after which a value is filled with ``filler``, boolean, shape (vocabulary,).
+        filler: the filler token.
+        places: where the value tokens of the columns, in schema order, stand, shape (width,) or (rows, width).
+        widths: value tokens of each column.
+        stop: the token that ends a row early, or ``None``.
     """
 
     forced: Tensor
-    inside: Tensor
+    column: Tensor
+    offset: Tensor
     closers: Tensor
-    filler: Tensor
+    filler: int
+    places: Tensor
+    widths: Sequence[int]
+    stop: int | None = None
 
     @property
     def length(self) -> int:
@@ -46,17 +60,29 @@ class Frontier:
         rows: which row of the plan each prefix follows, when rows have their own plans.
         cache: keys and values of all tokens but ``pending``.
         pending: tokens to feed next, shape (prefixes, k).
+        state: of the grammar, shape (prefixes,).
+        fixed: tokens of the value being written that a dependency forces, −1 where none, shape (prefixes, width).
     """
 
     tokens: Tensor
-    counts: np.ndarray
+    counts: Array
     rows: Tensor
     cache: BufferCache
     pending: Tensor
+    state: Tensor
+    fixed: Tensor
 
-    def select(self, rows: Tensor, counts: np.ndarray) -> Frontier:
+    def select(self, rows: Tensor, counts: Array) -> Frontier:
         """The same frontier with other rows."""
-        return Frontier(self.tokens[rows], counts, self.rows[rows], self.cache.select(rows), self.pending[rows])
+        return Frontier(
+            self.tokens[rows],
+            counts,
+            self.rows[rows],
+            self.cache.select(rows),
+            self.pending[rows],
+            self.state[rows],
+            self.fixed[rows],
+        )
 
 
 class Sampler:
@@ -68,7 +94,8 @@ class Sampler:
         config: temperature and truncation.
         first: the token that begins every row.
         batch: greatest number of prefixes computed at once.
-        allowed: tokens allowed at each place, boolean, shape (length, vocabulary); ``None`` for all.
+        automaton: the grammar of the values; ``None`` for any token.
+        guide: forces what functional dependencies imply; ``None`` for nothing.
     """
 
     def __init__(
@@ -78,15 +105,17 @@ class Sampler:
         config: DecodingConfig,
         first: int,
         batch: int,
-        allowed: Tensor | None = None,
+        automaton: Automaton | None = None,
+        guide: FDGuide | None = None,
     ) -> None:
         self.head = head
         self.plan = plan
         self.config = config
         self.first = first
         self.batch = batch
-        self.allowed = allowed
-        self.passes = 0
+        self.automaton = automaton
+        self.guide = guide
+        self.generated = 0
 
     @torch.inference_mode()
     def sample(self, n: int, rng: np.random.Generator, *, share: bool, report: Callable[[int], None]) -> Tensor:
@@ -99,7 +128,8 @@ class Sampler:
             report: told the number of finished rows now and then.
 
         Returns:
-            tokens, shape (n, length); equal rows stand together, so shuffle them.
+            tokens, shape (n, length), rows of a shared plan in no particular order (equal ones stand together), others in
+            the plan's. Tokens after the stop token are the stop token.
         """
         parts: list[Tensor] = []
         done = 0
@@ -110,7 +140,7 @@ class Sampler:
                 report(done)
         return torch.cat(parts)
 
-    def _starts(self, n: int, share: bool) -> Iterator[tuple[np.ndarray, Tensor]]:
+    def _starts(self, n: int, share: bool) -> Iterator[tuple[Array, Tensor]]:
         if share:
             yield np.array([n]), torch.zeros(1, dtype=torch.int64)
             return
@@ -118,14 +148,21 @@ class Sampler:
             rows = torch.arange(start, min(start + self.batch, n))
             yield np.ones(len(rows), dtype=np.int64), rows
 
-    def _begin(self, counts: np.ndarray, rows: Tensor) -> Frontier:
+    def _begin(self, counts: Array, rows: Tensor) -> Frontier:
         device = self.head.model.device
-        rows = rows.to(device)
         first = torch.full((len(counts), 1), self.first, device=device)
-        cache = BufferCache.empty(self.head.model, self.plan.length + 1)
-        return Frontier(first[:, :0], counts, rows, cache, first)
+        width = self.guide.width if self.guide else 0
+        return Frontier(
+            first[:, :0],
+            counts,
+            rows.to(device),
+            BufferCache.empty(self.head.model, self.plan.length + 1),
+            first,
+            torch.zeros(len(counts), dtype=torch.int64, device=device),
+            torch.full((len(counts), width), -1, device=device),
+        )
 
-    def _finish(self, frontier: Frontier, rng: np.random.Generator) -> Iterator[tuple[Tensor, np.ndarray]]:
+    def _finish(self, frontier: Frontier, rng: np.random.Generator) -> Iterator[tuple[Tensor, Array]]:
         """Advance a frontier to the end, splitting it where it outgrows a batch; depth first, to bound memory."""
         stack = [frontier]
         while stack:
@@ -135,44 +172,114 @@ class Sampler:
                     pieces = torch.split(torch.arange(len(frontier.counts), device=frontier.tokens.device), self.batch)
                     stack += [frontier.select(rows, frontier.counts[rows.cpu().numpy()]) for rows in reversed(pieces)]
                     break
+                if self.plan.stop is not None and frontier.tokens.shape[1]:
+                    done = frontier.tokens[:, -1] == self.plan.stop
+                    if 8 * int(done.sum()) >= len(
+                        done
+                    ):  # finished rows leave; not for a few, as leaving copies the rest
+                        yield self._ended(frontier, done)
+                        if bool(done.all()):
+                            break
+                        rows = (~done).nonzero().squeeze(1)
+                        frontier = frontier.select(rows, frontier.counts[rows.cpu().numpy()])
                 frontier = self._step(frontier, rng)
             else:
                 yield frontier.tokens, frontier.counts
 
+    def _ended(self, frontier: Frontier, done: Tensor) -> tuple[Tensor, Array]:
+        tokens = frontier.tokens[done]
+        padding = (0, self.plan.length - tokens.shape[1])
+        return torch.nn.functional.pad(tokens, padding, value=self.plan.stop), frontier.counts[done.cpu().numpy()]
+
     def _step(self, frontier: Frontier, rng: np.random.Generator) -> Frontier:
         """Add one token to every prefix."""
         place = frontier.tokens.shape[1]
-        forced = self._column(self.plan.forced, place, frontier)
-        if bool((forced >= 0).all()):
+        forced, offset = self._at(self.plan.forced, place, frontier), self._at(self.plan.offset, place, frontier)
+        if place:
+            closed = (offset > 1) & self.plan.closers[frontier.tokens[:, -1]]
+            forced = torch.where(closed, self.plan.filler, forced)
+        self._enter(frontier, place, offset)
+        if self.guide:
+            value = frontier.fixed.gather(1, (offset - 1).clamp(0, self.guide.width - 1)[:, None]).squeeze(1)
+            forced = torch.where((offset > 0) & (forced < 0), value, forced)
+        open_rows = (forced < 0).nonzero().squeeze(1)
+        if not len(open_rows):
             frontier.tokens = torch.cat([frontier.tokens, forced[:, None]], 1)
             frontier.pending = torch.cat([frontier.pending, forced[:, None]], 1)
+            self._follow(frontier)
             return frontier
-        open_rows = (forced < 0).nonzero().squeeze(1)
-        probs = probabilities(
-            self._logits(frontier, open_rows), self.config, None if self.allowed is None else self.allowed[place]
-        )
-        if place:
-            closed = self._column(self.plan.inside, place, frontier) & self.plan.closers[frontier.tokens[:, -1]]
-            probs[closed[open_rows]] = torch.nn.functional.one_hot(self.plan.filler, probs.shape[1]).to(probs.dtype)
-        if len(open_rows) == len(forced):
-            parents, tokens, counts = draw(probs, frontier.counts, rng)
-        else:
-            parents, counts = torch.arange(len(forced), device=forced.device), frontier.counts
-            tokens = forced.scatter(0, open_rows, draw(probs, counts[open_rows.cpu().numpy()], rng)[1])
-        if len(parents) != len(frontier.counts) or counts is not frontier.counts:
+        probs = self._probabilities(frontier, open_rows)
+        counts = frontier.counts[open_rows.cpu().numpy()]
+        self.generated += int(counts.sum())
+        return self._advance(frontier, *join(open_rows, draw(probs, counts, rng), forced, frontier.counts))
+
+    def _advance(self, frontier: Frontier, parents: Tensor, tokens: Tensor, counts: Array) -> Frontier:
+        if len(parents) != len(frontier.counts):
             frontier = frontier.select(parents, counts)
         frontier.tokens = torch.cat([frontier.tokens, tokens[:, None]], 1)
         frontier.pending = tokens[:, None]
+        self._follow(frontier)
         return frontier
 
-    def _logits(self, frontier: Frontier, rows: Tensor) -> Tensor:
-        self.passes += 1
+    def _enter(self, frontier: Frontier, place: int, offset: Tensor) -> None:
+        """Where a value begins: set the grammar's state and ask the guide."""
+        begins = offset == 1
+        if not (self.automaton or self.guide) or not bool(begins.any()):
+            return
+        column = self._at(self.plan.column, place, frontier)
+        if self.automaton:
+            frontier.state = torch.where(begins, self.automaton.begin[column], frontier.state)
+        if self.guide:
+            fixed = self.guide.force(lambda index: self._known(frontier, index), torch.where(begins, column, -1))
+            frontier.fixed = torch.where(begins[:, None], fixed, frontier.fixed)
+
+    def _follow(self, frontier: Frontier) -> None:
+        """Advance the grammar by the last token."""
+        if self.automaton:
+            frontier.state = self.automaton.step(frontier.state, frontier.tokens[:, -1])
+
+    def _known(self, frontier: Frontier, index: int) -> tuple[Tensor, Tensor]:
+        """A column's value tokens in each prefix, and whether they are already there."""
+        start = sum(self.plan.widths[:index])
+        places = self.plan.places[..., start : start + self.plan.widths[index]]
+        places = places.expand(len(frontier.counts), -1) if places.dim() == 1 else places[frontier.rows]
+        length = frontier.tokens.shape[1]
+        tokens = torch.nn.functional.pad(frontier.tokens, (0, 1)).gather(1, places.clamp(max=length))
+        return tokens, places[:, -1] < length
+
+    def _probabilities(self, frontier: Frontier, rows: Tensor) -> Tensor:
         fed = frontier.pending.shape[1]
-        return self.head.logits(
+        logits = self.head.logits(
             rows * fed + fed - 1, input_ids=frontier.pending, past_key_values=frontier.cache, use_cache=True
         )
+        allowed = None if self.automaton is None else self.automaton.allowed(frontier.state[rows])
+        return probabilities(logits, self.config, allowed)
 
-    def _column(self, table: Tensor, place: int, frontier: Frontier) -> Tensor:
+    def _at(self, table: Tensor, place: int, frontier: Frontier) -> Tensor:
+        """A row of the plan for each prefix."""
         if table.dim() == 1:
             return table[place].expand(len(frontier.counts))
         return table[frontier.rows, place]
+
+
+def join(
+    open_rows: Tensor, drawn: tuple[Tensor, Tensor, Array], forced: Tensor, counts: Array
+) -> tuple[Tensor, Tensor, Array]:
+    """Put the prefixes whose token was forced back among those that drew theirs.
+
+    Args:
+        open_rows: the prefixes that drew, shape (open,).
+        drawn: parents among ``open_rows``, tokens and counts (:func:`methods.row_llm.decoding.draw`).
+        forced: the forced token of each prefix, −1 for open ones, shape (prefixes,).
+        counts: rows that share each prefix, shape (prefixes,).
+
+    Returns:
+        parents among all prefixes in ascending order, tokens and counts.
+    """
+    parents, tokens, shared = open_rows[drawn[0]], drawn[1], drawn[2]
+    if len(open_rows) == len(forced):
+        return parents, tokens, shared
+    closed = (forced >= 0).nonzero().squeeze(1)
+    parents, order = torch.cat([parents, closed]).sort(stable=True)
+    tokens = torch.cat([tokens, forced[closed]])[order]
+    return parents, tokens, np.concatenate([shared, counts[closed.cpu().numpy()]])[order.cpu().numpy()]

@@ -13,28 +13,12 @@ from torch import Tensor
 from harness.errors import Incompatible
 from harness.table import Schema
 from methods.row_llm.chunks import Chunks
-from methods.row_llm.columns import (
-    OUT_OF_RANGE,
-    OUT_OF_VOCABULARY,
-    UNKNOWN_CATEGORY,
-    UNPARSABLE,
-    VALID,
-    ColumnCodec,
-    Words,
-    codec_from_json,
-    codec_to_json,
-    distinct,
-    fit_column,
-)
+from methods.row_llm.columns import ColumnCodec, Words, codec_from_json, codec_to_json, distinct, fit_column
+from methods.row_llm.reasons import CUT, DUPLICATE_COLUMN, MISSING_COLUMN, OUT_OF_VOCABULARY, UNPARSABLE, VALID
 from methods.row_llm.sampling import Plan
-from methods.row_llm.tokenizer import BLANK, ROW, name_token
+from methods.row_llm.tokenizer import BLANK, ROW, build_tokenizer, missing_token, name_token
 
-REASONS = {
-    UNKNOWN_CATEGORY: "unknown_category",
-    UNPARSABLE: "unparsable",
-    OUT_OF_RANGE: "out_of_range",
-    OUT_OF_VOCABULARY: "out_of_vocabulary",
-}
+Array = np.ndarray[Any, Any]
 MAX_VOCABULARY = 200_000
 
 
@@ -50,6 +34,8 @@ class TableCodec:
         names: the name token of each column.
         widths: value tokens of each column.
         length: tokens of a row without the row token.
+        row: the token that begins and ends rows.
+        tokenizer: the vocabulary as a Hugging Face tokenizer.
     """
 
     def __init__(self, schema: Schema, codecs: tuple[ColumnCodec, ...]) -> None:
@@ -63,6 +49,9 @@ class TableCodec:
         self.length = sum(self.widths) + len(self.names)
         self.row = self.words.ids[ROW]
         self.blank = self.words.blank
+        self.end = None  # values have fixed width, so nothing separates them
+        self.tokenizer = build_tokenizer(self.words.list, self.length + 2)
+        self.closers = [self.blank, *(self.words.ids[missing_token(codec.index)] for codec in codecs if codec.missing)]
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, schema: Schema, digits_per_token: int) -> TableCodec:
@@ -89,30 +78,40 @@ class TableCodec:
     def encode(self, frame: pd.DataFrame) -> Chunks:
         """Tokenise a table once: each distinct value of each column is one chunk."""
         tokens, value, codes = [], [], []
-        for codec, name, column in zip(self.codecs, self.names, self.schema.columns, strict=True):
-            rows, unique, missing = distinct(frame[column.name])
-            body = codec.encode(unique, self.words)
-            if missing:
-                lacking = np.full((1, codec.width), self.blank)
-                lacking[0, 0] = self.words.ids[codec.words()[-1]]
-                body = np.concatenate([body, lacking])
+        for index, name in enumerate(self.names):
+            rows, body = self._bodies(index, frame[self.schema.names[index]])
             learn = np.ones(body.shape, dtype=bool)
-            learn[:, 1:] = (body[:, 1:] != self.blank) | (body[:, :-1] != self.blank)
-            if missing:
-                learn[-1, 1:] = False
+            # Filler after the first, or after a missing value, is certain: there is nothing to learn.
+            learn[:, 1:] = (body[:, 1:] != self.blank) | ~np.isin(body[:, :-1], self.closers)
             tokens.append(list(np.insert(body, 0, name, axis=1)))
             value.append(list(np.insert(learn, 0, False, axis=1)))
             codes.append(rows)
         return Chunks.build(tokens, value, codes)
 
-    def decode(self, values: Tensor) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    def value_tokens(self, index: int, cells: pd.Series[Any]) -> Tensor:
+        """Value tokens of cells of a column, shape (cells, width)."""
+        rows, body = self._bodies(index, cells)
+        return torch.from_numpy(body[rows])
+
+    def _bodies(self, index: int, cells: pd.Series[Any]) -> tuple[Array, Array]:
+        """The distinct value of each cell, and the tokens of the distinct values."""
+        codec = self.codecs[index]
+        rows, unique, missing = distinct(cells)
+        body = codec.encode(unique, self.words)
+        if missing:
+            lacking = np.full((1, codec.width), self.blank)
+            lacking[0, 0] = self.words.ids[missing_token(index)]
+            body = np.concatenate([body, lacking])
+        return rows, body
+
+    def decode(self, values: Tensor) -> tuple[pd.DataFrame, Array]:
         """Read value tokens without loss.
 
         Args:
             values: value tokens with the columns in schema order and no names, shape (rows, sum of widths).
 
         Returns:
-            the canonical frame, and what each row is: ``VALID`` or the first column's defect (a key of :data:`REASONS`).
+            the canonical frame, and what each row is: ``VALID`` or the first column's defect (:mod:`methods.row_llm.reasons`).
         """
         tokens = values.cpu().numpy().astype(np.int64)
         state = np.full(len(tokens), VALID)
@@ -127,7 +126,7 @@ class TableCodec:
             place += codec.width
         return pd.DataFrame(columns, columns=pd.Index(self.schema.names)), state
 
-    def _foreign(self, tokens: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _foreign(self, tokens: Array) -> Array:
         """Rows with a token that belongs to no value at all: a name, the row token, or an id without a word."""
         outside = (tokens >= len(self.words)) | (tokens == self.row) | np.isin(tokens, self.names)
         return np.asarray(outside.any(1))
@@ -156,16 +155,62 @@ class TableCodec:
             order: column positions, shape (columns,) or (rows, columns).
             device: where decoding happens.
         """
-        names = torch.tensor(self.names)[order]
         lengths = torch.tensor(self.widths)[order] + 1
         starts = lengths.cumsum(-1) - lengths
         shape = (*order.shape[:-1], self.length)
-        forced = torch.full(shape, -1).scatter_(-1, starts, names)
-        inside = torch.ones(shape, dtype=torch.bool).scatter_(-1, starts, False).scatter_(-1, starts + 1, False)
+        forced = torch.full(shape, -1).scatter_(-1, starts, torch.tensor(self.names)[order])
+        begins = torch.zeros(shape, dtype=torch.int64).scatter_(-1, starts, 1)
+        column = order.gather(-1, begins.cumsum(-1) - 1)
+        offset = torch.arange(self.length) - starts.gather(-1, begins.cumsum(-1) - 1)
         closers = torch.zeros(len(self.words), dtype=torch.bool)
-        closers[[self.blank, *(self.words.ids[codec.words()[-1]] for codec in self.codecs if codec.missing)]] = True
-        filler = torch.tensor(self.blank)
-        return Plan(forced.to(device), inside.to(device), closers.to(device), filler.to(device))
+        closers[self.closers] = True
+        return Plan(
+            forced.to(device),
+            column.to(device),
+            offset.to(device),
+            closers.to(device),
+            self.blank,
+            self.value_places(order).to(device),
+            self.widths,
+        )
+
+    def free_plan(self, device: torch.device) -> Plan:
+        """The layout for decoding without a template: anything until the row token, one token longer than a row."""
+        places = torch.zeros(self.length + 1, dtype=torch.int64, device=device)
+        closers = torch.zeros(len(self.words), dtype=torch.bool, device=device)
+        closers[self.row] = True
+        return Plan(places - 1, places, places + 2, closers, self.row, places[:0], (), stop=self.row)
+
+    def parse(self, tokens: Tensor) -> tuple[pd.DataFrame, Array]:
+        """Read rows of any layout, as ``free`` decoding emits them.
+
+        Args:
+            tokens: shape (rows, places), the row token where a row ended and after it.
+
+        Returns:
+            as :meth:`decode`; rows that are no list of all columns, each once, are ``CUT``, ``DUPLICATE_COLUMN``,
+            ``MISSING_COLUMN`` or ``UNPARSABLE``.
+        """
+        tokens = tokens.cpu()
+        ended = tokens == self.row
+        length = torch.where(ended.any(1), ended.int().argmax(1), tokens.shape[1])
+        is_name = torch.stack([tokens == name for name in self.names], 1) & (
+            torch.arange(tokens.shape[1]) < length[:, None, None]
+        )
+        times = is_name.sum(2)
+        start = is_name.int().argmax(2)
+        column = torch.repeat_interleave(torch.arange(len(self.widths)), torch.tensor(self.widths))
+        offset = torch.cat([torch.arange(1, width + 1) for width in self.widths])
+        places = (start[:, column] + offset).clamp(max=tokens.shape[1] - 1)
+        frame, state = self.decode(tokens.gather(1, places))
+        for defect, rows in (
+            (UNPARSABLE, length != self.length),
+            (MISSING_COLUMN, (times == 0).any(1)),
+            (DUPLICATE_COLUMN, (times > 1).any(1)),
+            (CUT, ~ended.any(1)),
+        ):
+            state = np.where(rows.numpy(), defect, state)
+        return frame, state
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form; :meth:`from_json` reverses it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -60,8 +59,3 @@ def build_tokenizer(words: Sequence[str], max_length: int) -> PreTrainedTokenize
         model_max_length=max_length,
         clean_up_tokenization_spaces=False,
     )
-
-
-def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Save in the Hugging Face layout; ``AutoTokenizer.from_pretrained(folder)`` reads it."""
-    tokenizer.save_pretrained(folder)

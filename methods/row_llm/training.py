@@ -2,64 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from accelerate import Accelerator
+from torch import Tensor, nn
 
-from harness.errors import TabOrderError
-from harness.seeding import derive_seed
+from harness.seeding import derive_seed, global_seed
+from methods.row_llm.checkpoint import Progress, load_checkpoint, save_checkpoint, trained
 from methods.row_llm.chunks import Chunks
+from methods.row_llm.config import TrainingConfig
 from methods.row_llm.model import Head
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long and how fast to train.
-
-    Attributes:
-        epochs: passes over the rows; ``None`` when only ``max_seconds`` ends training.
-        max_seconds: wall-clock budget; the learning rate then follows the time spent, and the run is not reproducible.
-        batch_size: rows of a step.
-        learning_rate: peak of AdamW's rate, after a linear warm-up and before a linear decay to zero.
-        warmup: share of training spent warming up.
-        weight_decay: of AdamW.
-        checkpoint_seconds: time between checkpoints.
-    """
-
-    epochs: int | None
-    max_seconds: float | None
-    batch_size: int
-    learning_rate: float
-    warmup: float
-    weight_decay: float
-    checkpoint_seconds: float
-
-    def __post_init__(self) -> None:
-        if self.epochs is None and self.max_seconds is None:
-            raise TabOrderError("training needs a budget: set epochs or max_train_seconds.")
-        for name in ("epochs", "max_seconds", "batch_size", "learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise TabOrderError(f"{name}={value} must be greater than 0.")
-
-
-@dataclass
-class Progress:
-    """Where training is; written into checkpoints and, in part, into the record."""
-
-    step: int = 0
-    seconds: float = 0.0
-    rows: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
 
 
 class Batches:
@@ -69,48 +26,93 @@ class Batches:
         chunks: the training rows.
         order: column positions (columns,), or ``None`` for a fresh random order for every row and epoch.
         first: the token every row begins with.
+        end: the token that closes the last value in place of a separator; ``None`` for rows without separators.
         learn_all: whether names and the end of the row are learnt too (they are when they will be sampled).
         batch_size: rows of a batch.
         seed: of row and column shuffles.
+        rank: which part of each batch this process trains on, of ``world``.
+        world: number of processes.
     """
 
     def __init__(
-        self, chunks: Chunks, order: Tensor | None, first: int, learn_all: bool, batch_size: int, seed: int
+        self,
+        chunks: Chunks,
+        order: Tensor | None,
+        *,
+        first: int,
+        end: int | None,
+        learn_all: bool,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.chunks = chunks
         self.order = order
         self.first = first
+        self.end = end
         self.learn_all = learn_all
         self.batch_size = batch_size
         self.seed = seed
+        self.rank, self.world = rank, world
         self.per_epoch = math.ceil(len(chunks) / batch_size)
+        self.lengths = chunks.row_lengths()
         self.whole = self._rows(torch.arange(len(chunks)), order) if order is not None else None
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Inputs (batch, length), flat places of the learnt targets, and the targets there."""
-        shuffled = torch.randperm(len(self.chunks), generator=self._generator("rows", epoch))
         orders = self._generator("orders", epoch)
         columns = self.chunks.codes.shape[1]
-        for start in range(0, len(shuffled), self.batch_size):
-            rows = shuffled[start : start + self.batch_size]
+        for rows in self._batches(epoch):
+            share = torch.arange(self.rank, math.ceil(len(rows) / self.world) * self.world, self.world) % len(rows)
             if self.whole is None:
                 order = torch.rand((len(rows), columns), generator=orders).argsort(1)
-                tokens, learn = self._rows(rows, order)
+                tokens, learn, _ = self._rows(rows[share], order[share])
             else:
-                tokens, learn = self.whole[0][rows], self.whole[1][rows]
+                longest = int(self.whole[2][rows].max())
+                tokens, learn = (part[rows[share], :longest] for part in self.whole[:2])
             places = learn[:, 1:].flatten().nonzero().squeeze(1)
             yield tokens[:, :-1], places, tokens[:, 1:].flatten()[places]
 
-    def _rows(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
-        tokens, value, _ = self.chunks.assemble(rows, order)
+    def _batches(self, epoch: int) -> list[Tensor]:
+        """Shuffled rows, cut into batches; where rows differ in length, neighbours of 50 batches are sorted by it first."""
+        source = self._generator("rows", epoch)
+        shuffled = torch.randperm(len(self.chunks), generator=source)
+        if bool((self.lengths == self.lengths[0]).all()):
+            return list(torch.split(shuffled, self.batch_size))
+        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in torch.split(shuffled, 50 * self.batch_size)]
+        batches = [batch for pool in pools for batch in torch.split(pool, self.batch_size)]
+        return [batches[int(place)] for place in torch.randperm(len(batches), generator=source)]
+
+    def _rows(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens with the row token before them, which of them are learnt, and lengths."""
+        tokens, value, lengths = self.chunks.assemble(rows, order)
+        if self.end is not None:
+            tokens.scatter_(1, lengths[:, None] - 1, self.end)
         edge = torch.full((len(rows), 1), self.first)
-        if not self.learn_all:
-            return torch.cat([edge, tokens], 1), torch.nn.functional.pad(value, (1, 0))
-        whole = torch.cat([edge, tokens, edge], 1)
-        return whole, torch.ones_like(whole, dtype=torch.bool)
+        if self.learn_all and self.end is None:
+            tokens = torch.cat([tokens, edge], 1)
+            lengths = lengths + 1
+        if self.learn_all:
+            value = torch.arange(tokens.shape[1]) < lengths[:, None]
+        return torch.cat([edge, tokens], 1), torch.nn.functional.pad(value, (1, 0)), lengths + 1
 
     def _generator(self, purpose: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, purpose, epoch))
+
+
+class RowLoss(nn.Module):
+    """The mean cross-entropy of the learnt targets."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.model = head.model
+        self.head = head
+
+    def forward(self, inputs: Tensor, places: Tensor, targets: Tensor) -> Tensor:
+        """The loss in nats per learnt token."""
+        logits = self.head.logits(places, input_ids=inputs, use_cache=False)
+        return nn.functional.cross_entropy(logits.float(), targets)
 
 
 def train(
@@ -122,6 +124,8 @@ def train(
 ) -> Progress:
     """Train in place; continues from the checkpoint in ``folder`` when there is one.
 
+    Runs on Accelerate: bf16 autocast on a GPU, and data-parallel when started in several processes (``accelerate launch``).
+
     Args:
         head: the model.
         batches: what to train on.
@@ -129,41 +133,38 @@ def train(
         folder: where checkpoints go; ``None`` for none.
         report: told ``("fit", step, steps, loss=…, rows_per_second=…, eta_seconds=…)`` about once a second.
     """
-    from accelerate import Accelerator
-
     device = head.model.device
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if device.type == "cuda" else "no")
-    optimizer = torch.optim.AdamW(
-        [parameter for parameter in head.model.parameters() if parameter.requires_grad],
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    steps = None if config.epochs is None else config.epochs * batches.per_epoch
+    parameters = list(trained(head).values())
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     progress = Progress()
     if folder is not None and (folder / "progress.json").exists():
         progress = load_checkpoint(folder, head, optimizer)
+    loss_of = accelerator.prepare_model(RowLoss(head))
     head.model.train()
+    dropout = any(isinstance(module, nn.Dropout) and module.p > 0 for module in head.model.modules())
+    steps = None if config.epochs is None else config.epochs * batches.per_epoch
     loop = Loop(config, steps, progress, report, batches.per_epoch)
-    while not loop.spent():
-        epoch = progress.step // batches.per_epoch
-        for number, (inputs, places, targets) in enumerate(batches.epoch(epoch)):
-            if number < progress.step - epoch * batches.per_epoch:
-                continue
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * loop.rate()
-            with accelerator.autocast():
-                logits = head.logits(places.to(device), input_ids=inputs.to(device), use_cache=False)
-                loss = torch.nn.functional.cross_entropy(logits.float(), targets.to(device))
-            accelerator.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            loop.done(loss.detach(), len(inputs))
-            if folder is not None and loop.checkpoint_due():
-                save_checkpoint(folder, head, optimizer, progress)
-            if loop.spent():
-                break
+    with global_seed(batches.seed):
+        while not loop.spent():
+            epoch, done = divmod(progress.step, batches.per_epoch)
+            for inputs, places, targets in islice(batches.epoch(epoch), done, None):
+                for group in optimizer.param_groups:
+                    group["lr"] = config.learning_rate * loop.rate()
+                if dropout:  # per step, so that a resumed run repeats it
+                    torch.manual_seed(derive_seed(batches.seed, "dropout", progress.step))
+                loss = loss_of(inputs.to(device), places.to(device), targets.to(device))
+                accelerator.backward(loss)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                loop.done(loss.detach(), len(inputs) * batches.world)
+                if folder is not None and accelerator.is_main_process and loop.checkpoint_due():
+                    save_checkpoint(folder, head, optimizer, progress)
+                if loop.spent():
+                    break
     loop.close()
+    if folder is not None and accelerator.is_main_process:
+        save_checkpoint(folder, head, optimizer, progress)
     head.model.eval()
     return progress
 
@@ -243,42 +244,3 @@ class Loop:
         rate = (self.progress.rows - self.rows_before) / spent
         total = self.steps or round(self.progress.step / share) if share else 0
         self.report("fit", self.progress.step, total, loss=loss, rows_per_second=rate, eta_seconds=eta)
-
-
-def save_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write weights, optimizer state and progress; the progress file, renamed into place last, makes it valid."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"model/{name}": tensor for name, tensor in trained(head).items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{number}/{key}": value for key, value in state.items()}
-    name = f"state-{progress.step}.safetensors"
-    save_file({key: value.contiguous().clone() for key, value in tensors.items()}, folder / name)
-    text = json.dumps({"state": name, "progress": vars(progress)})
-    temporary = folder / ".progress.json.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, folder / "progress.json")
-    for old in folder.glob("state-*.safetensors"):
-        if old.name != name:
-            old.unlink()
-
-
-def load_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer) -> Progress:
-    """Restore what :func:`save_checkpoint` wrote."""
-    data: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    tensors = load_file(folder / data["state"])
-    own = trained(head)
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(tensors[f"model/{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer/"):
-            _, number, name = key.split("/")
-            state.setdefault(int(number), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return Progress(**data["progress"])
-
-
-def trained(head: Head) -> dict[str, Tensor]:
-    """The parameters that training changes, by name (tied ones once)."""
-    return {name: parameter for name, parameter in head.model.named_parameters() if parameter.requires_grad}

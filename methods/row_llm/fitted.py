@@ -1,0 +1,222 @@
+"""A trained row model: how it comes about, samples, and is saved and loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from harness.dependencies import FunctionalDependency, MiningOptions, mine
+from harness.errors import Incompatible
+from harness.generator import Sample, Yield
+from harness.seeding import derive_seed, rng
+from harness.table import Schema
+from methods.column_order import ColumnOrder, column_order
+from methods.row_llm.checkpoint import Progress
+from methods.row_llm.config import LLMConfig, RowConfig
+from methods.row_llm.fd_guide import FDGuide
+from methods.row_llm.model import Head, build_model, device_of, load_pretrained, plain
+from methods.row_llm.reasons import VALID, count
+from methods.row_llm.rows import RowSource
+from methods.row_llm.serialization import TableCodec
+from methods.row_llm.text import TextCodec
+from methods.row_llm.training import Batches, train
+
+Report = Callable[..., None]
+
+
+@dataclass
+class FittedRows:
+    """What training leaves.
+
+    Attributes:
+        head: the model, in evaluation mode.
+        codec: how rows are written as tokens.
+        order: of the columns.
+        guide: the training rows' exact dependencies, for ``fd_constrained`` decoding.
+        info: facts for the record.
+    """
+
+    head: Head
+    codec: TableCodec | TextCodec
+    order: ColumnOrder
+    guide: FDGuide | None
+    info: dict[str, Any]
+
+    @classmethod
+    def train(
+        cls, config: RowConfig, frame: pd.DataFrame, schema: Schema, seed: int, folder: Path | None, report: Report
+    ) -> FittedRows:
+        """Choose the order, tokenise the rows once and train.
+
+        Args:
+            config: model, order and budget.
+            frame: canonical training rows; not changed.
+            schema: their columns.
+            seed: of the order, the initial weights and the shuffles.
+            folder: where checkpoints are written and looked for; ``None`` for none.
+            report: told the progress.
+        """
+        order = column_order(
+            config.order, frame, schema, seed=derive_seed(seed, "order"), given=config.given_order, mining=config.mining
+        )
+        model, codec = _prepare(config, frame, schema, seed)
+        head = Head(model.to(device_of(config.device)))
+        batches = Batches(
+            codec.encode(frame),
+            positions(order, schema),
+            first=codec.row,
+            end=codec.end,
+            learn_all=config.decoding.mode == "free",
+            batch_size=config.training.batch_size,
+            seed=derive_seed(seed, "training"),
+            rank=int(os.environ.get("RANK", "0")),
+            world=int(os.environ.get("WORLD_SIZE", "1")),
+        )
+        progress = train(head, batches, config.training, folder, report)
+        head = Head(plain(head.model).eval())
+        guide = None
+        if config.decoding.mode == "fd_constrained":
+            mined = mine(frame, schema, MiningOptions(**{**config.mining, "max_g3": 0.0}))
+            guide = FDGuide.fit(frame, mined.fds, codec, head.model.device)
+        return cls(head, codec, order, guide, _facts(config, head, codec, order, guide, progress))
+
+    def sample(self, n: int, seed: int, config: RowConfig, report: Report) -> Sample:
+        """Sample until ``n`` rows are valid or ``config.max_attempts`` × ``n`` rows were started."""
+        source = RowSource(
+            self.head,
+            self.codec,
+            positions(self.order, self.codec.schema),
+            config.decoding,
+            config.sample_batch,
+            config.prefix_sharing,
+            self.guide if config.decoding.mode == "fd_constrained" else None,
+        )
+        kept: list[pd.DataFrame] = []
+        states: list[np.ndarray[Any, Any]] = []
+        attempted = accepted = tokens = turn = 0
+        budget = max(n, int(config.max_attempts * n))
+        while accepted < n and attempted < budget:
+            rate = max(accepted / attempted, 0.05) if attempted else 1.0
+            ask = min(int((n - accepted) / rate) + (turn > 0), budget - attempted)
+
+            def tell(done: int, before: int = accepted) -> None:
+                report("sample", min(before + done, n), n)
+
+            frame, state, drawn = source.draw(ask, rng(seed, "rows", turn), tell)
+            good = np.flatnonzero(state == VALID)[: n - accepted]
+            if accepted + len(good) == n:  # rows after the last one needed do not count
+                state = state[: good[-1] + 1]
+            kept.append(frame.iloc[good])
+            states.append(state)
+            attempted, accepted, tokens, turn = attempted + len(state), accepted + len(good), tokens + drawn, turn + 1
+        rejected = count(np.concatenate(states))
+        return Sample(pd.concat(kept, ignore_index=True), Yield(attempted, accepted, rejected, tokens))
+
+    def save(self, path: Path) -> None:
+        """Save model, tokenizer, layout and order; :meth:`load` reads them."""
+        path.mkdir(parents=True, exist_ok=True)
+        self.head.model.save_pretrained(path / "model")
+        self.codec.tokenizer.save_pretrained(path / "model")
+        state = {
+            "layout": "text" if isinstance(self.codec, TextCodec) else "table",
+            "codec": self.codec.to_json(),
+            "order": self.order.to_json(),
+            "guide": None if self.guide is None else self.guide.to_json(),
+            "info": self.info,
+        }
+        (path / "row_llm.json").write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, config: RowConfig) -> FittedRows:
+        """Load what :meth:`save` wrote."""
+        state = json.loads((path / "row_llm.json").read_text(encoding="utf-8"))
+        model, tokenizer = load_pretrained(LLMConfig(pretrained=str(path / "model")), seed=0)
+        head = Head(model.to(device_of(config.device)).eval())
+        text = state["layout"] == "text"
+        codec = TextCodec.from_json(state["codec"], tokenizer) if text else TableCodec.from_json(state["codec"])
+        names = state["order"]["column_order"]
+        fds = tuple(FunctionalDependency.from_json(fd) for fd in state["order"]["fds"])
+        order = ColumnOrder(state["order"]["policy"], None if names is None else tuple(names), fds=fds)
+        guide = state["guide"]
+        return cls(
+            head,
+            codec,
+            order,
+            None if guide is None else FDGuide.from_json(guide, codec, head.model.device),
+            state["info"],
+        )
+
+
+def positions(order: ColumnOrder, schema: Schema) -> Tensor | None:
+    """The order as column positions; ``None`` for a fresh one per row."""
+    return None if order.names is None else torch.tensor([schema.names.index(name) for name in order.names])
+
+
+def _prepare(
+    config: RowConfig, frame: pd.DataFrame, schema: Schema, seed: int
+) -> tuple[PreTrainedModel, TableCodec | TextCodec]:
+    """The untrained (or pretrained) model and the codec that fits it."""
+    if config.llm.pretrained is None:
+        codec = TableCodec.fit(frame, schema, config.digits_per_token)
+        model = build_model(config.llm, len(codec.words), codec.length + 2, codec.row, codec.blank, seed)
+        return model, codec
+    model, tokenizer = load_pretrained(config.llm, seed)
+    text = TextCodec.fit(frame, schema, tokenizer)
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is not None and text.length + 1 > limit:
+        raise Incompatible(
+            f"a row of this table can have {text.length + 1} tokens, but {config.llm.pretrained} reads at most {limit}: "
+            "drop the widest columns, or use a model with a longer context."
+        )
+    return model, text
+
+
+def _facts(
+    config: RowConfig,
+    head: Head,
+    codec: TableCodec | TextCodec,
+    order: ColumnOrder,
+    guide: FDGuide | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What the record should say."""
+    facts = order.to_json()
+    budget = config.training.max_seconds
+    if budget is not None and progress.seconds >= budget:
+        facts["notes"] = [*facts["notes"], f"training ended when max_train_seconds={budget:g} was spent."]
+    return {
+        **facts,
+        "curve": progress.curve,
+        "parameters": sum(parameter.numel() for parameter in head.model.parameters()),
+        "vocabulary": head.vocabulary,
+        "row_tokens": codec.length + 1,
+        "train_seconds": progress.seconds,
+        "train_rows_per_second": progress.rows / progress.seconds if progress.seconds else None,
+        "llm": asdict(config.llm),
+        "decoding": asdict(config.decoding),
+        "fd_constraints": None if guide is None else [fd.to_json() for fd, _ in guide.tables],
+        "device": str(head.model.device),
+    }
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Bound torch's CPU threads for a while; ``None`` leaves them."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

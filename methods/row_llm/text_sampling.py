@@ -1,0 +1,266 @@
+"""Batched decoding of rows as text, where values differ in length: column by column, names fed in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from methods.row_llm.automaton import Automaton
+from methods.row_llm.cache import BufferCache
+from methods.row_llm.config import DecodingConfig
+from methods.row_llm.decoding import draw, probabilities
+from methods.row_llm.fd_guide import FDGuide
+from methods.row_llm.model import Head
+from methods.row_llm.sampling import join
+from methods.row_llm.text import SLACK, TextCodec
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class TextFrontier:
+    """Unfinished rows that are all at the same column and value token.
+
+    Attributes:
+        slot: how many columns are complete.
+        offset: tokens of the current value that are drawn.
+        values: value tokens of each column in schema order, −1 where none, shape (prefixes, columns, width).
+        written: which columns are complete, shape (prefixes, columns).
+        ended: whether the current value is complete, shape (prefixes,).
+        cut: whether any value was too long, shape (prefixes,).
+        counts: rows that share each prefix, shape (prefixes,).
+        rows: the row of the plan each prefix follows, shape (prefixes,).
+        cache: keys and values of all tokens fed.
+        mask: which of them are real, shape (prefixes, fed).
+        pending: tokens to feed next, shape (prefixes, k).
+        real: which of those are real, same shape.
+        state: of the grammar, shape (prefixes,).
+        fixed: tokens a dependency forces on the current value, −1 where none, shape (prefixes, width).
+    """
+
+    slot: int
+    offset: int
+    values: Tensor
+    written: Tensor
+    ended: Tensor
+    cut: Tensor
+    counts: Array
+    rows: Tensor
+    cache: BufferCache
+    mask: Tensor
+    pending: Tensor
+    real: Tensor
+    state: Tensor
+    fixed: Tensor
+
+    def select(self, rows: Tensor, counts: Array) -> TextFrontier:
+        """The same frontier with other rows."""
+        names = ("values", "written", "ended", "cut", "rows", "mask", "pending", "real", "state", "fixed")
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, counts=counts, cache=self.cache.select(rows), **chosen)
+
+
+class TextSampler:
+    """Samples rows as text with names forced.
+
+    Args:
+        head: the model, in evaluation mode.
+        codec: the rows' text.
+        order: column positions, shape (columns,) or (rows, columns).
+        config: temperature and truncation.
+        batch: greatest number of prefixes computed at once.
+        automaton: the grammar of the values; ``None`` for any token.
+        guide: forces what functional dependencies imply; ``None`` for nothing.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        codec: TextCodec,
+        order: Tensor,
+        config: DecodingConfig,
+        batch: int,
+        automaton: Automaton | None = None,
+        guide: FDGuide | None = None,
+    ) -> None:
+        self.head = head
+        self.codec = codec
+        self.device = head.model.device
+        self.order = order.to(self.device)
+        self.config = config
+        self.batch = batch
+        self.automaton = automaton
+        self.guide = guide
+        self.generated = 0
+        self.columns = len(codec.names)
+        self.limits = torch.tensor(codec.longest, device=self.device) + SLACK
+        self.names = [_left_padded(names, self.device) for names in (codec.first_names, codec.names)]
+        fed = max(names.shape[1] for names, _ in self.names) + 1
+        self.capacity = 1 + self.columns * (fed + int(self.limits.max()) + 1)
+
+    @torch.inference_mode()
+    def sample(
+        self, n: int, rng: np.random.Generator, *, share: bool, report: Callable[[int], None]
+    ) -> tuple[list[Array], Array]:
+        """Sample ``n`` rows.
+
+        Args:
+            n: how many.
+            rng: source of all randomness.
+            share: compute equal prefixes once; possible when all rows have one order.
+            report: told the number of finished rows now and then.
+
+        Returns:
+            per column in schema order the value tokens, shape (n, width), padded with −1; and which rows were cut.
+        """
+        values, cut = [], []
+        done = 0
+        for frontier in self._starts(n, share):
+            for finished in self._finish(frontier, rng):
+                repeats = torch.from_numpy(finished.counts)
+                values.append(finished.values.cpu().repeat_interleave(repeats, 0))
+                cut.append(finished.cut.cpu().repeat_interleave(repeats, 0))
+                done += int(repeats.sum())
+                report(done)
+        tokens = torch.cat(values).numpy()
+        return [tokens[:, column] for column in range(self.columns)], torch.cat(cut).numpy()
+
+    def _starts(self, n: int, share: bool) -> Iterator[TextFrontier]:
+        if share:
+            yield self._begin(np.array([n]), torch.zeros(1, dtype=torch.int64))
+            return
+        for start in range(0, n, self.batch):
+            rows = torch.arange(start, min(start + self.batch, n))
+            yield self._begin(np.ones(len(rows), dtype=np.int64), rows)
+
+    def _begin(self, counts: Array, rows: Tensor) -> TextFrontier:
+        size, width = len(counts), int(self.limits.max())
+        flags = torch.zeros((size, self.columns), dtype=torch.bool, device=self.device)
+        pending = torch.full((size, 1), self.codec.row, device=self.device)
+        return TextFrontier(
+            slot=0,
+            offset=0,
+            values=torch.full((size, self.columns, width), -1, device=self.device),
+            written=flags,
+            ended=flags[:, 0].clone(),
+            cut=flags[:, 0].clone(),
+            counts=counts,
+            rows=rows.to(self.device),
+            cache=BufferCache.empty(self.head.model, self.capacity),
+            mask=flags[:, :0],
+            pending=pending,
+            real=torch.ones_like(pending, dtype=torch.bool),
+            state=torch.zeros(size, dtype=torch.int64, device=self.device),
+            fixed=torch.full((size, self.guide.width + 1 if self.guide else 1), -1, device=self.device),
+        )
+
+    def _finish(self, frontier: TextFrontier, rng: np.random.Generator) -> Iterator[TextFrontier]:
+        """Advance to the end, splitting where the frontier outgrows a batch; depth first, to bound memory."""
+        stack = [frontier]
+        while stack:
+            frontier = stack.pop()
+            while frontier.slot < self.columns:
+                if len(frontier.counts) > self.batch:
+                    pieces = torch.split(torch.arange(len(frontier.counts), device=self.device), self.batch)
+                    stack += [frontier.select(rows, frontier.counts[rows.cpu().numpy()]) for rows in reversed(pieces)]
+                    break
+                frontier = self._step(frontier, rng)
+            else:
+                yield frontier
+
+    def _column(self, frontier: TextFrontier) -> Tensor:
+        order = self.order if self.order.dim() == 1 else self.order[frontier.rows]
+        return order[..., frontier.slot].expand(len(frontier.counts))
+
+    def _enter(self, frontier: TextFrontier, column: Tensor) -> None:
+        """Queue the comma and the name, set the grammar's state and ask the guide."""
+        names, real = (table[column] for table in self.names[min(frontier.slot, 1)])
+        if frontier.slot:
+            frontier.pending = torch.full_like(column, self.codec.separator)[:, None]
+            frontier.real = torch.ones_like(frontier.pending, dtype=torch.bool)
+        frontier.pending = torch.cat([frontier.pending, names], 1)
+        frontier.real = torch.cat([frontier.real, real], 1)
+        frontier.ended = torch.zeros_like(frontier.ended)
+        if self.automaton:
+            frontier.state = self.automaton.begin[column]
+        if self.guide:
+            answer = self.guide.force(lambda index: (frontier.values[:, index], frontier.written[:, index]), column)
+            answer = torch.nn.functional.pad(answer, (0, 1), value=-1)
+            end = (answer >= 0).sum(1, keepdim=True)
+            frontier.fixed = answer.scatter(1, end, torch.where(end > 0, self.codec.separator, -1))
+
+    def _step(self, frontier: TextFrontier, rng: np.random.Generator) -> TextFrontier:
+        """Draw one value token of every prefix whose value has not ended."""
+        column = self._column(frontier)
+        if frontier.offset == 0:
+            self._enter(frontier, column)
+        fixed = frontier.fixed
+        wanted = fixed[:, frontier.offset] if frontier.offset < fixed.shape[1] else torch.full_like(column, -1)
+        forced = torch.where(frontier.ended, self.codec.separator, wanted)
+        open_rows = (forced < 0).nonzero().squeeze(1)
+        logits = self._feed(frontier, open_rows)
+        if len(open_rows):
+            counts = frontier.counts[open_rows.cpu().numpy()]
+            self.generated += int(counts.sum())
+            drawn = draw(self._probabilities(frontier, open_rows, logits), counts, rng)
+            parents, tokens, counts = join(open_rows, drawn, forced, frontier.counts)
+            if len(parents) != len(forced):
+                frontier, column = frontier.select(parents, counts), column[parents]
+        else:
+            tokens = forced
+        return self._write(frontier, column, tokens)
+
+    def _probabilities(self, frontier: TextFrontier, rows: Tensor, logits: Tensor) -> Tensor:
+        allowed = None if self.automaton is None else self.automaton.allowed(frontier.state[rows])
+        probs = probabilities(logits, self.config, allowed)
+        if self.codec.separator != self.codec.end:  # either ends the value; the template writes the right one
+            probs[:, self.codec.separator] += probs[:, self.codec.end]
+            probs[:, self.codec.end] = 0.0
+        return probs
+
+    def _write(self, frontier: TextFrontier, column: Tensor, tokens: Tensor) -> TextFrontier:
+        """Append drawn tokens to their values; move to the next column when all have ended."""
+        ended = frontier.ended | (tokens == self.codec.separator)
+        rows = torch.arange(len(tokens), device=self.device)
+        if frontier.offset < frontier.values.shape[2]:
+            values = frontier.values.clone()
+            values[rows, column, frontier.offset] = torch.where(ended, -1, tokens)
+            frontier.values = values
+        if self.automaton:
+            frontier.state = self.automaton.step(frontier.state, tokens)
+        frontier.offset += 1
+        cut = ~ended & (frontier.offset >= self.limits[column])
+        frontier.cut, frontier.ended = frontier.cut | cut, ended | cut
+        frontier.pending, frontier.real = tokens[:, None], ~frontier.ended[:, None]
+        if bool(frontier.ended.all()):
+            frontier.written = frontier.written.scatter(1, column[:, None], True)
+            frontier.slot, frontier.offset = frontier.slot + 1, 0
+        return frontier
+
+    def _feed(self, frontier: TextFrontier, rows: Tensor) -> Tensor:
+        """Run the model over the pending tokens; logits after the last one of the given prefixes."""
+        before = frontier.mask.sum(1, keepdim=True)
+        frontier.mask = torch.cat([frontier.mask, frontier.real], 1)
+        positions = (before + frontier.real.cumsum(1) - 1).clamp(min=0)
+        fed = frontier.pending.shape[1]
+        return self.head.logits(
+            rows * fed + fed - 1,
+            input_ids=frontier.pending,
+            attention_mask=frontier.mask.long(),
+            position_ids=positions,
+            past_key_values=frontier.cache,
+            use_cache=True,
+        )
+
+
+def _left_padded(names: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Name tokens, shape (columns, longest), padded on the left, and which of them are real."""
+    longest = max(map(len, names))
+    tokens = torch.tensor([[0] * (longest - len(name)) + name for name in names], device=device)
+    real = torch.tensor([[False] * (longest - len(name)) + [True] * len(name) for name in names], device=device)
+    return tokens, real

@@ -1,0 +1,201 @@
+"""The samplers' frequencies equal the model's exact probabilities, on every fast path (chi-square, fixed seeds)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise, permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from harness.dependencies import FunctionalDependency
+from harness.table import Column, Schema
+from methods.row_llm import RowLLM
+from methods.row_llm.config import DecodingConfig
+from methods.row_llm.constraints import table_automaton
+from methods.row_llm.fd_guide import FDGuide
+from methods.row_llm.reasons import VALID
+from methods.row_llm.rows import RowSource
+from methods.row_llm.sampling import Sampler
+from tests.methods.row_llm_exact import Exact, Row, p_value
+
+N = 20_000
+SCHEMA = Schema((Column("a", "categorical"), Column("n", "integer"), Column("b", "categorical")))
+
+
+def table() -> pd.DataFrame:
+    """b follows from a; n is −9..39 in two tokens (one digit each), sometimes missing, and depends on a."""
+    source = np.random.default_rng(0)
+    a = source.choice(["x", "y", "z"], 600, p=[0.6, 0.3, 0.1])
+    n = [{"x": 5, "y": 12, "z": 30}[v] + int(source.integers(0, 3)) * 7 - 14 * int(source.random() < 0.2) for v in a]
+    return pd.DataFrame(
+        {
+            "a": pd.Series(a, dtype=object),
+            "n": pd.array([None if source.random() < 0.2 else v for v in n], dtype="Int64"),
+            "b": pd.Series([{"x": "u", "y": None, "z": "w"}[v] for v in a], dtype=object),
+        }
+    )
+
+
+@pytest.fixture(scope="module", params=["template", "free"])
+def trained(request: pytest.FixtureRequest) -> RowLLM:
+    """Briefly trained, so that the distribution is neither flat nor a point."""
+    generator = RowLLM(
+        "random", epochs=6, digits_per_token=1, decoding=request.param, llm={"width": 16, "heads": 2}, device="cpu"
+    )
+    generator.fit(table(), SCHEMA, seed=1)
+    return generator
+
+
+def draw(generator: RowLLM, order: tuple[int, ...], *, share: bool, batch: int, **decoding: object) -> Counter[Row]:
+    fitted = generator.fitted
+    codec = fitted.codec
+    config = DecodingConfig(**decoding)  # type: ignore[arg-type]
+    automaton = None if config.mode == "template" else table_automaton(codec, torch.device("cpu"))
+    plan = codec.plan(torch.tensor(order), torch.device("cpu"))
+    sampler = Sampler(fitted.head, plan, config, codec.row, batch, automaton)
+    tokens = sampler.sample(N, np.random.default_rng(7), share=share, report=lambda done: None)
+    assert len(tokens) == N
+    return rows_of(tokens[:, plan.places], codec.widths)
+
+
+def rows_of(values: torch.Tensor, widths: list[int]) -> Counter[Row]:
+    edges = np.cumsum([0, *widths])
+    return Counter(tuple(tuple(row[a:b]) for a, b in pairwise(edges)) for row in values.tolist())
+
+
+def legal(generator: RowLLM):
+    """What each column allows, read off the words: categories, lead digits of either sign, then digits; missing first."""
+    words = generator.fitted.codec.words.list
+    ids = generator.fitted.codec.words.ids
+    blank = ids["<blank>"]
+
+    def allowed(column: int, value: tuple[int, ...]) -> set[int]:
+        if column != 1:
+            return {i for i, word in enumerate(words) if word == f"[{column}]" or word.startswith(f"[{column}] ")}
+        if value:
+            return {blank} if words[value[0]] == "[1]" else {ids[str(digit)] for digit in range(10)}
+        return {ids["[1]"]} | {ids[word] for word in ("0", "1", "2", "3", "4", "-0") if word in ids}
+
+    return allowed
+
+
+@pytest.mark.parametrize("trained", ["template"], indirect=True)
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize("batch", [7, 4096])
+def test_template(trained: RowLLM, share: bool, batch: int) -> None:
+    order = (2, 0, 1)
+    batch = batch if share or batch > 7 else 500
+    expected = Exact(trained.fitted.head, trained.fitted.codec, 1e-4).rows(order)
+    assert p_value(expected, draw(trained, order, share=share, batch=batch), N) > 1e-3
+
+
+@pytest.mark.parametrize("trained", ["template"], indirect=True)
+def test_the_test_can_fail(trained: RowLLM) -> None:
+    expected = Exact(trained.fitted.head, trained.fitted.codec, 1e-4).rows((2, 0, 1))
+    assert p_value(expected, draw(trained, (2, 0, 1), share=True, batch=4096, temperature=0.9), N) < 1e-6
+
+
+@pytest.mark.parametrize("trained", ["template"], indirect=True)
+@pytest.mark.parametrize("share", [False, True])
+def test_temperature_top_k_and_top_p(trained: RowLLM, share: bool) -> None:
+    def temperature(logits: np.ndarray) -> np.ndarray:
+        return np.exp((logits - logits.max()) / 0.7)
+
+    def top_k(logits: np.ndarray) -> np.ndarray:
+        keep = np.argsort(-logits, kind="stable")[:6]
+        return np.where(np.isin(np.arange(len(logits)), keep), np.exp(logits - logits.max()), 0.0)
+
+    def top_p(logits: np.ndarray) -> np.ndarray:
+        probs = np.exp(logits - logits.max())
+        probs /= probs.sum()
+        keep = np.argsort(-probs, kind="stable")
+        needed = int(np.searchsorted(probs[keep].cumsum(), 0.8)) + 1
+        return np.where(np.isin(np.arange(len(logits)), keep[:needed]), probs, 0.0)
+
+    for change, options in ((temperature, {"temperature": 0.7}), (top_k, {"top_k": 6}), (top_p, {"top_p": 0.8})):
+        expected = Exact(trained.fitted.head, trained.fitted.codec, 1e-4, change).rows((0, 1, 2))
+        assert p_value(expected, draw(trained, (0, 1, 2), share=share, batch=4096, **options), N) > 1e-3
+
+
+@pytest.mark.parametrize("trained", ["template"], indirect=True)
+@pytest.mark.parametrize("share", [False, True])
+def test_constrained(trained: RowLLM, share: bool) -> None:
+    exact = Exact(trained.fitted.head, trained.fitted.codec, 1e-4, allowed=legal(trained))
+    seen = draw(trained, (1, 2, 0), share=share, batch=4096, mode="constrained")
+    assert p_value(exact.rows((1, 2, 0)), seen, N) > 1e-3
+    values = torch.tensor([[token for value in row for token in value] for row in seen])
+    assert (trained.fitted.codec.decode(values)[1] == VALID).all()
+
+
+@pytest.mark.parametrize("trained", ["template"], indirect=True)
+@pytest.mark.parametrize("mode", ["template", "constrained"])
+def test_random_orders(trained: RowLLM, mode: str) -> None:
+    """Each row has its own order: the mixture of all six orders."""
+    fitted = trained.fitted
+    codec = fitted.codec
+    exact = Exact(fitted.head, codec, 1e-5, allowed=legal(trained) if mode == "constrained" else lambda c, v: None)
+    expected: Counter[Row] = Counter()
+    for order in permutations(range(3)):
+        expected.update({row: prob / 6 for row, prob in exact.rows(order).items()})
+    rng = np.random.default_rng(3)
+    orders = torch.from_numpy(rng.random((N, 3))).argsort(1)
+    plan = codec.plan(orders, torch.device("cpu"))
+    automaton = table_automaton(codec, torch.device("cpu")) if mode == "constrained" else None
+    sampler = Sampler(fitted.head, plan, DecodingConfig(mode), codec.row, 1000, automaton)  # type: ignore[arg-type]
+    tokens = sampler.sample(N, rng, share=False, report=lambda done: None)
+    assert p_value(expected, rows_of(tokens.gather(1, plan.places), codec.widths), N) > 1e-3
+
+
+@pytest.mark.parametrize("trained", ["free"], indirect=True)
+@pytest.mark.parametrize("share", [False, True])
+def test_free(trained: RowLLM, share: bool) -> None:
+    fitted = trained.fitted
+    plan = fitted.codec.free_plan(torch.device("cpu"))
+    sampler = Sampler(fitted.head, plan, DecodingConfig("free"), fitted.codec.row, 4096)
+    tokens = sampler.sample(N, np.random.default_rng(5), share=share, report=lambda done: None).tolist()
+    row = fitted.codec.row
+    seen = Counter(tuple(line[: line.index(row)]) for line in tokens if row in line)
+    assert p_value(Exact(fitted.head, fitted.codec, 4e-5).free(plan.length, row), seen, N) > 1e-3
+
+
+@pytest.mark.parametrize("trained", ["template"], indirect=True)
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0), None])
+def test_fd_constrained(trained: RowLLM, order: tuple[int, ...] | None) -> None:
+    """a→b: b is forced once a is written; where b comes first, rows against it are rejected, the others keep their odds."""
+    fitted = trained.fitted
+    codec = fitted.codec
+    guide = FDGuide.fit(table(), [FunctionalDependency(("a",), "b")], codec, torch.device("cpu"))
+    ids = codec.words.ids
+    answer = {(ids["[0] x"],): (ids["[2] u"],), (ids["[0] y"],): (ids["[2]"],), (ids["[0] z"],): (ids["[2] w"],)}
+
+    def force(column: int, values: dict[int, tuple[int, ...]]) -> tuple[int, ...] | None:
+        return answer.get(values.get(0, ())) if column == 2 else None
+
+    exact = Exact(fitted.head, codec, 1e-5, allowed=legal(trained), force=force)
+    expected: Counter[Row] = Counter()
+    for one in permutations(range(3)) if order is None else [order]:
+        expected.update(
+            {row: p / (6 if order is None else 1) for row, p in exact.rows(one).items() if answer[row[0]] == row[2]}
+        )
+    config = DecodingConfig("fd_constrained")
+    positions = None if order is None else torch.tensor(order)
+    source = RowSource(fitted.head, codec, positions, config, 4096, True, guide)
+    frame, state, _ = source.draw(N, np.random.default_rng(2), lambda done: None)
+    good = frame[state == VALID]
+    assert not guide.broken(good).any()
+    if order == (0, 2, 1):
+        assert (state == VALID).all()
+    decoded: dict[object, float] = Counter()
+    total = sum(expected.values())
+    for row, prob in expected.items():
+        cells = codec.decode(torch.tensor([[token for value in row for token in value]]))[0]
+        decoded[_key(cells.iloc[0])] += prob / total
+    seen = Counter(_key(row) for _, row in good.iterrows())
+    assert p_value(decoded, seen, len(good)) > 1e-3
+
+
+def _key(row: pd.Series) -> tuple[object, ...]:
+    return tuple(None if pd.isna(cell) else cell for cell in row)
