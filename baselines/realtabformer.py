@@ -83,9 +83,8 @@ class REaLTabFormer:
         self._watch = Watch(self._report, self.max_train_seconds)
         self._modelled, self._watch.notes = modelled(train, schema, "REaLTabFormer")
         table = pd.DataFrame({f"c{i}": plain(train[name]) for i, name in enumerate(self._modelled)})
-        from transformers.models.gpt2 import GPT2Config
-
         from realtabformer import REaLTabFormer as Library
+        from transformers.models.gpt2 import GPT2Config
 
         callback = self._watch.callback()
 
