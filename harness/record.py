@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from sys import intern
 from typing import Any, Literal, get_args
@@ -192,12 +192,20 @@ def _loads(text: str, source: str) -> Any:
         return json.loads(text, parse_constant=lambda name: _refuse(name, source))
 
 
+_SLOTS: dict[str, Callable[[Score, Any], None]] = {f.name: getattr(Score, f.name).__set__ for f in fields(Score)}
+
+
 def _score(data: dict[str, Any]) -> Score:
-    # Names are interned: thousands of records share a few hundred of them.
+    # A leaderboard reads a million of these: names are interned, and slots set directly, which the frozen constructor does slowly.
     data["metric"], data["goal"] = intern(data["metric"]), intern(data["goal"])
     low, high = data["bounds"]
     data["bounds"] = low, high
-    return Score(**data)
+    if data.keys() != _SLOTS.keys():
+        return Score(**data)  # fills defaults, refuses what is unknown
+    score = object.__new__(Score)
+    for name, value in data.items():
+        _SLOTS[name](score, value)
+    return score
 
 
 def _refuse(name: str, source: str) -> None:

@@ -142,14 +142,18 @@ def _families(scores: Mapping[str, Score]) -> dict[str, float]:
 def units(records: Iterable[Record]) -> list[Unit]:
     """Turn records into units, in the records' order. See :func:`labels` for how they are named."""
     records = list(records)
-    known: dict[str, dict[str, str]] = {}
     datasets = labels(
-        records,
-        lambda r: r.cell.dataset,
-        lambda r: known.setdefault(r.cell.dataset_checksum, _dataset_identity(r)),
-        lambda r: "",
+        [(r.cell.dataset, r.cell.dataset_checksum, "", r) for r in records],
+        _dataset_identity,
     )
-    generators = labels(records, lambda r: r.cell.generator, _generator_identity, lambda r: r.cell.dataset_checksum)
+    generators = labels(
+        [
+            (c.generator, f"{c.target} {c.version} {c.n_rows} {c.params}", c.dataset_checksum, record)
+            for record in records
+            for c in (record.cell,)
+        ],
+        _generator_identity,
+    )
     scores = [{score.metric: score for score in record.scores} for record in records]
     families = [
         _families(found) if record.status in SCORED else {} for record, found in zip(records, scores, strict=True)
@@ -196,30 +200,30 @@ def _dataset_identity(record: Record) -> dict[str, str]:
 
 
 def labels(
-    records: Sequence[Record],
-    name: Callable[[Record], str],
-    identity: Callable[[Record], Mapping[str, str]],
-    context: Callable[[Record], str],
+    things: Sequence[tuple[str, str, str, Record]], identity: Callable[[Record], Mapping[str, str]]
 ) -> list[str]:
-    """Name each record so that two different things never share a name.
+    """Name each thing so that two different ones never share a name.
 
     A name that occurs with several identities *within one context* (a generator with several parameter sets on one table)
     gets the parameters that differ there, as in ``permutation_aware_llm [order=fd_reversed]``. A checksum is shown only
     where no parameter tells the identities apart.
+
+    Args:
+        things: (name, key, context, record) each; equal keys mean equal identities.
+        identity: the parameters of a record that may tell it apart; called once per key.
     """
-    groups: dict[str, dict[str, dict[str, dict[str, str]]]] = defaultdict(lambda: defaultdict(dict))
-    identities = [dict(identity(record)) for record in records]
-    keys = [json.dumps(found, sort_keys=True) for found in identities]
-    for record, found, key in zip(records, identities, keys, strict=True):
-        groups[name(record)][context(record)][key] = found
-    shown = {title: _distinguishing(contexts.values()) for title, contexts in groups.items()}
-    made: dict[tuple[str, str], str] = {}
-    for record, found, key in zip(records, identities, keys, strict=True):
-        title = name(record)
-        if (title, key) not in made:
-            parts = ", ".join(f"{part.split('.')[-1]}={found.get(part, 'default')}" for part in shown[title])
-            made[title, key] = f"{title} [{parts}]" if parts else title
-    return [made[name(record), key] for record, key in zip(records, keys, strict=True)]
+    found: dict[tuple[str, str], Mapping[str, str]] = {}
+    groups: dict[str, dict[str, dict[str, Mapping[str, str]]]] = defaultdict(lambda: defaultdict(dict))
+    for name, key, context, record in things:
+        if (name, key) not in found:
+            found[name, key] = identity(record)
+        groups[name][context][key] = found[name, key]
+    shown = {name: _distinguishing(contexts.values()) for name, contexts in groups.items()}
+    made = {}
+    for (name, key), known in found.items():
+        parts = ", ".join(f"{part.split('.')[-1]}={known.get(part, 'default')}" for part in shown[name])
+        made[name, key] = f"{name} [{parts}]" if parts else name
+    return [made[name, key] for name, key, _, _ in things]
 
 
 def _distinguishing(contexts: Iterable[Mapping[str, Mapping[str, str]]]) -> list[str]:
