@@ -122,6 +122,13 @@ class MiningOptions:
         if self.backend == "hyfd" and self.max_g3 > 0:
             raise TabOrderError(f"backend=hyfd finds exact dependencies only: set max_g3=0 (it is {self.max_g3}).")
 
+    def changed(self, changes: Mapping[str, Any]) -> MiningOptions:
+        """These options with some replaced by name; an unknown name is refused."""
+        for name in changes:
+            if name not in self.__dataclass_fields__:
+                raise TabOrderError(choices(name, self.__dataclass_fields__, "mining option"))
+        return replace(self, **changes)
+
     def to_json(self) -> dict[str, Any]:
         """All options by name."""
         return asdict(self)
@@ -304,10 +311,7 @@ def mine(frame: pd.DataFrame, schema: Schema, options: MiningOptions | None = No
     """
     from harness import fd_mining  # it needs the values above
 
-    unknown = sorted(set(changes) - set(MiningOptions.__dataclass_fields__))
-    if unknown:
-        raise TabOrderError(choices(unknown[0], MiningOptions.__dataclass_fields__, "mining option"))
-    options = replace(options or MiningOptions(), **changes)
+    options = (options or MiningOptions()).changed(changes)
     encoder = Encoder(schema, frame)
     columns = [encoder.codes((name,)) for name in schema.names]
     return fd_mining.search(schema.names, columns, options)

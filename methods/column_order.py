@@ -111,7 +111,7 @@ def column_order(
         raise TabOrderError(
             f"order policy '{policy}' and the list of columns {given} do not fit: a list belongs to policy 'given', which needs one."
         )
-    options = mining if isinstance(mining, MiningOptions) else _options(mining or {})
+    options = mining if isinstance(mining, MiningOptions) else MiningOptions().changed(mining or {})
     names = schema.names
     if policy == "random":
         return ColumnOrder(policy, None)
@@ -132,13 +132,6 @@ def column_order(
     if policy == "fd_reversed" and order.names is not None:
         return ColumnOrder(policy, order.names[::-1], order.edges, order.fds, order.components, order.notes)
     return order
-
-
-def _options(changes: Mapping[str, Any]) -> MiningOptions:
-    unknown = sorted(set(changes) - set(MiningOptions.__dataclass_fields__))
-    if unknown:
-        raise TabOrderError(choices(unknown[0], MiningOptions.__dataclass_fields__, "mining option"))
-    return MiningOptions(**changes)
 
 
 def _checked(given: Sequence[str], names: list[str]) -> tuple[str, ...]:
