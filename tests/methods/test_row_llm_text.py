@@ -1,0 +1,330 @@
+"""Pretrained models and their own tokenizer: text without loss, exact samplers, the whole way from a local folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from harness.dependencies import FunctionalDependency
+from harness.errors import Incompatible, TabOrderError
+from harness.seeding import global_seed
+from harness.table import Column, Schema
+from methods.row_llm import RowLLM
+from methods.row_llm.config import DecodingConfig
+from methods.row_llm.constraints import text_automaton
+from methods.row_llm.fd_guide import FDGuide
+from methods.row_llm.reasons import VALID
+from methods.row_llm.text import TextCodec, escape, escape_name, unescape
+from methods.row_llm.text_sampling import TextSampler
+from tests.methods.row_llm_exact import Exact, p_value
+
+CPU = torch.device("cpu")
+N = 20_000
+SCHEMA = Schema((Column("a", "categorical"), Column("is n", "integer"), Column("b", "categorical")))
+
+
+def pretrained_folder(
+    path: Path, corpus: list[str], *, words: int = 330, positions: int = 512, width: int = 16
+) -> Path:
+    """A tiny GPT-2 with a byte-level BPE tokenizer, saved as any model from the hub would be."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=words,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>", pad_token="<|endoftext|>"
+    )
+    fast.save_pretrained(path)
+    config = GPT2Config(
+        vocab_size=len(fast), n_positions=positions, n_embd=width, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
+    )
+    with global_seed(0):
+        GPT2LMHeadModel(config).save_pretrained(path)
+    return path
+
+
+def table(rows: int = 400) -> pd.DataFrame:
+    """b follows from a; n is −7..12 or missing."""
+    source = np.random.default_rng(0)
+    a = source.choice(["x", "yy", "x, is"], rows, p=[0.6, 0.3, 0.1])
+    n = [{"x": 3, "yy": 12, "x, is": -7}[v] - int(source.integers(0, 2)) for v in a]
+    return pd.DataFrame(
+        {
+            "a": pd.Series(a, dtype=object),
+            "is n": pd.array([None if source.random() < 0.2 else v for v in n], dtype="Int64"),
+            "b": pd.Series([{"x": "None", "yy": None, "x, is": "w"}[v] for v in a], dtype=object),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    corpus = [f"a is {a}, is n is {n}, b is {b}" for a in ("x", "yy") for n in range(-9, 14) for b in ("w", "None")]
+    return pretrained_folder(tmp_path_factory.mktemp("model"), corpus)
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> RowLLM:
+    generator = RowLLM("random", epochs=40, batch_size=16, llm={"pretrained": str(folder)}, device="cpu")
+    generator.fit(table(), SCHEMA, seed=0)
+    return generator
+
+
+NASTY = [
+    "",
+    "None",
+    "\\None",
+    "a, b",
+    "a is b",
+    "\\",
+    "\\c",
+    " lead",
+    "trail ",
+    "two\nlines\r",
+    "naïve 🎲",
+    "is",
+    ",",
+    "x" * 300,
+]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_escaping_is_reversed_and_leaves_no_comma(text: str) -> None:
+    written = escape(text)
+    assert unescape(written) == text
+    assert "," not in written
+    assert "\n" not in written
+    assert written not in ("", "None")
+
+
+def test_escaped_texts_and_names_are_distinct_and_unambiguous() -> None:
+    assert len({escape(text) for text in NASTY}) == len(NASTY)
+    for name in ("a is b", "is is", "x, y", "plain", " is"):
+        phrase = f"{escape_name(name)} is value is here"
+        assert phrase.partition(" is ") == (escape_name(name), " is ", "value is here")
+
+
+def test_every_cell_is_written_and_read_without_loss(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    schema = Schema(
+        (Column("t is", "categorical"), Column("i", "integer"), Column("f", "float", 2), Column("g", "float"))
+    )
+    count = len(NASTY)
+    frame = pd.DataFrame(
+        {
+            "t is": pd.Series([*NASTY, None], dtype=object),
+            "i": pd.array([*range(-5, count - 6), 2**62, None], dtype="Int64"),
+            "f": [*(i / 100 - 0.03 for i in range(count)), float("nan")],
+            "g": [*((-1) ** i / 3 * 10.0 ** (5 * i - 30) for i in range(count)), float("nan")],
+        }
+    )
+    frame["f"] = frame["f"].round(2)
+    before = frame.copy(deep=True)
+    codec = TextCodec.fit(frame, schema, AutoTokenizer.from_pretrained(folder))
+    values = [codec.value_tokens(index, frame[name]).numpy() for index, name in enumerate(schema.names)]
+    back, state = codec.decode(values, np.zeros(len(frame), dtype=bool))
+    assert (state == VALID).all()
+    pd.testing.assert_frame_equal(back, frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+    chunks = codec.encode(frame)
+    for order in (torch.tensor([0, 1, 2, 3]), torch.tensor([2, 0, 3, 1])):
+        tokens, value, lengths = chunks.assemble(torch.arange(len(frame)), order)
+        tokens.scatter_(1, lengths[:, None] - 1, codec.end)
+        text = codec.tokenizer.decode(tokens[1, : lengths[1] - 1])
+        cells = {"t is": "\\None", "i": "-4", "f": "-0.02", "g": repr(float(frame["g"][1]))}
+        names = {"t is": "t \\is"}
+        expected = ", ".join(f"{names.get(n, n)} is {cells[n]}" for n in (schema.names[i] for i in order))
+        assert text == expected
+        assert value[1].sum() == sum((v[1] >= 0).sum() + 1 for v in values)  # the values and what closes them
+        filled = torch.where(torch.arange(tokens.shape[1]) < lengths[:, None], tokens, codec.end)
+        parsed, defects = codec.parse(filled)
+        assert (defects == VALID).all()
+        pd.testing.assert_frame_equal(parsed, frame)
+
+
+def test_defects_of_free_text_are_told_apart(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    codec = TextCodec.fit(table(), SCHEMA, tokenizer)
+    good = "a is x, is n is 3, b is \\None"
+    texts = {
+        good: "valid",
+        "b is w, is n is -7, a is x\\c \\is": "unknown_category",
+        "a is x\\c is, b is None, is n is None": "valid",
+        "a is x, is n is 3": "missing_column",
+        "a is x, a is x, is n is 3, b is w": "duplicate_column",
+        "a is x, is n is three, b is w": "unparsable",
+        "a is x, is n is 3.0, b is w": "unparsable",
+        "a is x, is n is 1_0, b is w": "unparsable",
+        f"a is x, is n is {10**30}, b is w": "out_of_range",
+        "a x, is n is 3, b is w": "unparsable",
+        "": "unparsable",
+    }
+    from methods.row_llm.reasons import REASONS
+
+    rows = [[*tokenizer.encode(text), codec.end] for text in texts] + [tokenizer.encode(good)]
+    longest = max(map(len, rows))
+    whole = [row + [codec.end] * (longest - len(row)) for row in rows[:-1]]
+    uncut = rows[-1] + tokenizer.encode("x") * (longest - len(rows[-1]))
+    _, state = codec.parse(torch.tensor([*whole, uncut]))
+    assert [REASONS.get(code, "valid") for code in state] == [*texts.values(), "cut"]
+
+
+def seen(values: list[np.ndarray]) -> Counter:
+    rows: Counter = Counter()
+    for row in zip(*values, strict=True):
+        rows[tuple(tuple(int(t) for t in value if t >= 0) for value in row)] += 1
+    return rows
+
+
+def legal(codec: TextCodec):
+    """By brute force over texts: a token may follow when some cell's text still begins with what is written."""
+    vocabulary = codec.tokenizer.get_vocab().values()
+    integers = [str(i) for i in range(-99, 100) if len(str(i)) <= 2]
+    cells = {0: ["x", "yy", "x\\c is"], 1: [*integers, "None"], 2: ["\\None", "None", "w"]}
+    canonical = {column: [tuple(codec.piece("is", f" {text}")) for text in cells[column]] for column in (0, 2)}
+    ends = {codec.separator, codec.end}
+
+    def allowed(column: int, value: tuple[int, ...]) -> set[int]:
+        if column in canonical:
+            more = {
+                seq[len(value)] for seq in canonical[column] if seq[: len(value)] == value and len(seq) > len(value)
+            }
+            return more | (ends if value in canonical[column] else set())
+        text = codec.tokenizer.decode(list(value))
+        legal = {t for t in vocabulary if t not in ends and _begins(text + codec.tokenizer.decode([t]), cells[1])}
+        return legal | (ends if text[1:] in cells[1] and text.startswith(" ") else set())
+
+    return allowed
+
+
+def _begins(text: str, cells: list[str]) -> bool:
+    return any(f" {cell}".startswith(text) for cell in cells)
+
+
+@pytest.mark.parametrize("mode", ["template", "constrained"])
+@pytest.mark.parametrize(("order", "share"), [((2, 1, 0), True), ((2, 1, 0), False), (None, False)])
+def test_frequencies_equal_exact_probabilities(
+    trained: RowLLM, mode: str, order: tuple[int, ...] | None, share: bool
+) -> None:
+    fitted = trained.fitted
+    codec = fitted.codec
+    exact = Exact(fitted.head, codec, 1e-4, allowed=legal(codec) if mode == "constrained" else lambda c, v: None)
+    expected: Counter = Counter()
+    orders = list(permutations(range(3))) if order is None else [order]
+    for one in orders:
+        expected.update({row: prob / len(orders) for row, prob in exact.rows(one).items()})
+    rng = np.random.default_rng(0)
+    places = torch.from_numpy(rng.random((N, 3))).argsort(1) if order is None else torch.tensor(order)
+    automaton = text_automaton(codec, fitted.head.vocabulary, CPU) if mode == "constrained" else None
+    sampler = TextSampler(fitted.head, codec, places, DecodingConfig(mode), 3000, automaton)  # type: ignore[arg-type]
+    values, cut = sampler.sample(N, rng, share=share, report=lambda done: None)
+    assert p_value(expected, seen([np.where(cut[:, None], -2, value) for value in values]), N) > 1e-3
+    if mode == "constrained":
+        assert (codec.decode(values, cut)[1] == VALID).all()
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0)])
+def test_fd_constrained(trained: RowLLM, order: tuple[int, ...]) -> None:
+    fitted = trained.fitted
+    codec = fitted.codec
+    guide = FDGuide.fit(table(), [FunctionalDependency(("a",), "b")], codec, CPU)
+    body = {text: tuple(codec.piece("is", f" {text}")) for text in ("x", "yy", "x\\c is", "\\None", "None", "w")}
+    answer = {body["x"]: body["\\None"], body["yy"]: body["None"], body["x\\c is"]: body["w"]}
+
+    def force(column: int, values: dict) -> tuple[int, ...] | None:
+        return answer.get(values.get(0, ())) if column == 2 else None
+
+    exact = Exact(fitted.head, codec, 1e-4, allowed=legal(codec), force=force)
+    automaton = text_automaton(codec, fitted.head.vocabulary, CPU)
+    sampler = TextSampler(
+        fitted.head, codec, torch.tensor(order), DecodingConfig("fd_constrained"), 3000, automaton, guide
+    )
+    values, cut = sampler.sample(N, np.random.default_rng(0), share=True, report=lambda done: None)
+    assert p_value(exact.rows(order), seen(values), N) > 1e-3
+    assert guide.broken(codec.decode(values, cut)[0]).any() == (order == (2, 1, 0))
+
+
+def test_fine_tuning_saving_and_loading(folder: Path, tmp_path: Path) -> None:
+    frame = table()
+    options = {"epochs": 30, "batch_size": 16, "device": "cpu"}
+    generator = RowLLM("fd", llm={"pretrained": str(folder)}, **options)
+    generator.fit(frame, SCHEMA, seed=0)
+    curve = generator.describe()["curve"]
+    assert curve[-1]["loss"] < 0.5 * curve[0]["loss"]
+    sample = generator.sample(60, seed=1)
+    assert len(sample.frame) == 60
+    assert sample.yield_ is not None
+    assert sample.yield_.attempted == 60 + sum(sample.yield_.rejected.values())
+    generator.save(tmp_path)
+    other = RowLLM("fd", llm={"pretrained": str(folder)}, **options)
+    other.load(tmp_path)
+    pd.testing.assert_frame_equal(other.sample(60, seed=1).frame, sample.frame)
+    again = RowLLM("fd", llm={"pretrained": str(folder)}, **options)
+    again.fit(frame, SCHEMA, seed=0)
+    pd.testing.assert_frame_equal(again.sample(60, seed=1).frame, sample.frame)
+
+
+def test_free_decoding_as_great_does(folder: Path) -> None:
+    generator = RowLLM(
+        "random",
+        epochs=60,
+        batch_size=16,
+        decoding="free",
+        llm={"pretrained": str(folder)},
+        device="cpu",
+        max_attempts=50,
+    )
+    generator.fit(table(), SCHEMA, seed=0)
+    sample = generator.sample(20, seed=0)
+    assert len(sample.frame) == 20
+
+
+def test_lora_trains_few_parameters_and_is_merged(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    generator = RowLLM(
+        "fd",
+        epochs=20,
+        batch_size=16,
+        learning_rate=1e-2,
+        llm={"pretrained": str(folder), "lora_rank": 4},
+        device="cpu",
+    )
+    generator.fit(table(), SCHEMA, seed=0)
+    curve = generator.describe()["curve"]
+    assert curve[-1]["loss"] < curve[0]["loss"]
+    base = GPT2LMHeadModel.from_pretrained(folder)
+    assert generator.describe()["parameters"] == sum(p.numel() for p in base.parameters())
+    generator.save(tmp_path)
+    other = RowLLM("fd", device="cpu")
+    other.load(tmp_path)
+    pd.testing.assert_frame_equal(other.sample(5, seed=0).frame, generator.sample(5, seed=0).frame)
+
+
+def test_user_mistakes_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(TabOrderError, match=r"llm\.pretrained=.*cannot be loaded"):
+        RowLLM(llm={"pretrained": str(tmp_path / "nothing")}).fit(table(), SCHEMA, seed=0)
+    short = pretrained_folder(tmp_path / "short", ["a is b"], positions=8)
+    with pytest.raises(Incompatible, match="reads at most 8"):
+        RowLLM(llm={"pretrained": str(short)}).fit(table(), SCHEMA, seed=0)
+    with pytest.raises(TabOrderError, match=r"unknown key llm\.widht"):
+        RowLLM(llm={"widht": 3})
+    with pytest.raises(TabOrderError, match="free"):
+        RowLLM(decoding="fre")
