@@ -7,7 +7,7 @@ Throughout, a missing cell is a value like any other, and a float column is comp
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -128,10 +128,6 @@ class MiningOptions:
             if name not in self.__dataclass_fields__:
                 raise TabOrderError(choices(name, self.__dataclass_fields__, "mining option"))
         return replace(self, **changes)
-
-    def to_json(self) -> dict[str, Any]:
-        """All options by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
