@@ -62,7 +62,7 @@ def hierarchical_bootstrap(values: Array, draws: int, rng: np.random.Generator) 
         size = min(block, draws - start)
         chosen = rng.integers(0, n_datasets, (size, n_datasets))
         have, shape = counts[chosen][..., None], (size, n_datasets, n_labels, n_seeds)
-        pick = rng.integers(0, n_seeds, shape) if full else (rng.random(shape) * have).astype(np.intp)
+        pick = rng.integers(0, n_seeds, shape, dtype=np.int32) if full else (rng.random(shape) * have).astype(np.intp)
         drawn = packed.take(pick + offsets + (chosen * n_labels * n_seeds)[:, :, None, None])
         if not full:
             drawn[np.arange(n_seeds) >= have] = 0.0
@@ -197,7 +197,7 @@ def cliques(mean_ranks: Sequence[float], distance: float) -> list[tuple[int, int
 def wins(means: Array) -> Array:
     """Count wins over datasets: ``(…, D, L) → (…, L, L)``, entry (i, j) = datasets on which i beats j, ties count half."""
     first, second = means[..., :, None], means[..., None, :]
-    return np.asarray(((first > second) + 0.5 * (first == second)).sum(axis=-3))
+    return np.asarray(np.count_nonzero(first > second, axis=-3) + 0.5 * np.count_nonzero(first == second, axis=-3))
 
 
 def elo(won: Array, anchor: int | None, anchor_rating: float = 1000.0, steps: int = 200) -> Array:
