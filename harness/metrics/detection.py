@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
-from harness.metrics.features import features, row_order
+from harness.metrics.features import features, filled, row_order
 from harness.seeding import derive_seed, rng
 
 
@@ -95,10 +95,11 @@ class TwoSampleTest:
         seed = derive_seed(data.seed, self.name)
         scores = []
         for fit, held in StratifiedKFold(self.folds, shuffle=True, random_state=seed).split(rows, real):
+            usable = filled(rows[fit])
             model = HistGradientBoostingClassifier(
-                categorical_features=known.categorical, early_stopping=False, random_state=seed
-            ).fit(rows[fit], real[fit])
-            scores.append(roc_auc_score(real[held], model.predict_proba(rows[held])[:, 1]))
+                categorical_features=known.categorical[usable], early_stopping=False, random_state=seed
+            ).fit(rows[fit][:, usable], real[fit])
+            scores.append(roc_auc_score(real[held], model.predict_proba(rows[held][:, usable])[:, 1]))
         auc = float(np.mean(scores))
         return [Value(self.name, auc, "min"), Value(f"{self.name}_copying", float(self._copying(auc, real)), "min")]
 

@@ -64,18 +64,19 @@ def row_order(matrix: Floats) -> Ints:
     return np.lexsort(matrix.T[::-1]).astype(np.int64)
 
 
-def linear_preprocessor(matrix: Floats, categorical: np.ndarray[Any, np.dtype[np.bool_]]) -> Any:
-    """Scaled numbers (medians for missing ones, with an indicator) and one-hot categories, as a scikit-learn transformer.
+def filled(matrix: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which columns have any value: estimators fitted on this matrix can use these only."""
+    return np.asarray(~np.isnan(matrix).all(axis=0), dtype=bool)
 
-    A column without any value in ``matrix`` is dropped.
-    """
+
+def linear_preprocessor(categorical: np.ndarray[Any, np.dtype[np.bool_]]) -> Any:
+    """Scaled numbers (medians for missing ones, with an indicator) and one-hot categories, as a scikit-learn transformer."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    present = ~np.isnan(matrix).all(axis=0)
-    numbers, categories = np.flatnonzero(~categorical & present), np.flatnonzero(categorical & present)
+    numbers, categories = np.flatnonzero(~categorical), np.flatnonzero(categorical)
     scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     encoded = make_pipeline(
         SimpleImputer(strategy="constant", fill_value=-1), OneHotEncoder(handle_unknown="ignore", sparse_output=True)

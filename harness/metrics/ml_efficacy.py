@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import TabOrderError, choices
 from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
 from harness.metrics.encoding import Floats, Ints, codes, floats
-from harness.metrics.features import Features, features, row_order
+from harness.metrics.features import Features, features, filled, row_order
 from harness.metrics.models import Model, make_model, make_paper_model
 from harness.seeding import derive_seed
 
@@ -108,21 +108,23 @@ class MLEfficacy:
             raise NotComputable(f"the table has no column but the target '{target}'.")
         matrix, questions = _matrices(data, columns, self.recipe)
         matrix, questions, label = matrix[kept], questions[tested], label[kept]
-        order = row_order(np.column_stack([matrix, label]))
-        matrix, label = matrix[order], label[order]
+        order, usable = row_order(np.column_stack([matrix, label])), filled(matrix)
+        matrix, questions, label = matrix[order][:, usable], questions[:, usable], label[order]
         classes = data.schema.task == "classification"
-        if (label == label[0]).all():
-            return label[:1], np.ones((len(questions), 1)) if classes else np.full(len(questions), label[0])
-        estimator = self._estimator(data, matrix, columns).fit(matrix, label)
+        if (label == label[0]).all() or not usable.any():
+            found, counts = np.unique(label, return_counts=True)
+            shares = np.tile(counts / len(label), (len(questions), 1))
+            return found, shares if classes else np.full(len(questions), np.median(label))
+        estimator = self._estimator(data, len(matrix), columns.categorical[usable]).fit(matrix, label)
         if classes:
             return estimator.classes_, estimator.predict_proba(questions)
         return np.empty(0, np.int64), estimator.predict(questions)
 
-    def _estimator(self, data: EvalInput, matrix: Floats, columns: Features) -> Any:
+    def _estimator(self, data: EvalInput, rows: int, categorical: Any) -> Any:
         assert data.schema.task is not None
         seed = derive_seed(data.seed, self.name)
         if self.recipe == "standard":
-            return make_model(self.model, data.schema.task, matrix, columns.categorical, seed)
+            return make_model(self.model, data.schema.task, rows, categorical, seed)
         return make_paper_model(self.model, data.schema.task, seed)
 
     def _named(self, numbers: Mapping[str, float | str], measures: Mapping[str, tuple[Goal, Bounds]]) -> list[Value]:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.metrics.encoding import Floats
 from harness.metrics.features import linear_preprocessor
 from harness.table import Task
 
@@ -15,22 +14,20 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 HIDDEN = (150, 100, 50)
 
 
-def make_model(model: Model, task: Task, matrix: Floats, categorical: Mask, seed: int) -> Any:
+def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int) -> Any:
     """An unfitted scikit-learn estimator with its preprocessing.
 
     Args:
         model: ``hgb`` (histogram gradient boosting), ``random_forest``, ``linear`` (logistic for classes, least squares for
             numbers) or ``mlp`` (150, 100, 50 hidden units).
         task: classes or numbers.
-        matrix: the features it will be fitted on, as :meth:`harness.metrics.features.Features.matrix` gives them.
+        rows: how many it will be fitted on.
         categorical: which columns are categories.
         seed: of the model.
     """
     from sklearn import ensemble, linear_model
 
     classes = task == "classification"
-    if np.isnan(matrix).all():
-        return _constant(classes)
     if model == "hgb":
         kind = ensemble.HistGradientBoostingClassifier if classes else ensemble.HistGradientBoostingRegressor
         return kind(categorical_features=categorical, early_stopping=False, random_state=seed)
@@ -40,8 +37,8 @@ def make_model(model: Model, task: Task, matrix: Floats, categorical: Mask, seed
     if model == "linear":
         last = linear_model.LogisticRegression(max_iter=500) if classes else linear_model.LinearRegression()
     else:
-        last = _mlp(classes, seed, max_iter=_passes(len(matrix)))
-    return _scaled(last, matrix, categorical, classes)
+        last = _mlp(classes, seed, max_iter=_passes(rows))
+    return _scaled(last, categorical, classes)
 
 
 def make_paper_model(model: Model, task: Task, seed: int) -> Any:
@@ -74,16 +71,10 @@ def _passes(rows: int) -> int:
     return int(np.clip(2000 * 200 // max(rows, 1), 20, 200))
 
 
-def _scaled(last: Any, matrix: Floats, categorical: Mask, classes: bool) -> Any:
+def _scaled(last: Any, categorical: Mask, classes: bool) -> Any:
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pipeline = make_pipeline(linear_preprocessor(matrix, categorical), last)
+    pipeline = make_pipeline(linear_preprocessor(categorical), last)
     return pipeline if classes else TransformedTargetRegressor(pipeline, transformer=StandardScaler())
-
-
-def _constant(classes: bool) -> Any:
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    return DummyClassifier(strategy="prior") if classes else DummyRegressor(strategy="median")

@@ -1,0 +1,421 @@
+"""The evaluator as a whole: anchors, failures, seeds, invariances."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.datasets import Dataset, load
+from harness.errors import TabOrderError
+from harness.evaluate import evaluate
+from harness.metrics.base import EvalInput, NotComputable, Value
+from harness.metrics.coverage import DuplicateRows, MissingCategories
+from harness.metrics.encoding import resample_columns
+from harness.metrics.ml_efficacy import MLEfficacy
+from harness.metrics.privacy import ClosestRecord
+from harness.record import Score
+from harness.scoring import load_metrics
+from harness.table import Column, Schema, conform
+
+from .metric_inputs import dataset, frame, schema
+
+
+@pytest.fixture(scope="module")
+def regions() -> Dataset:
+    return load("regions", train_rows=500, test_rows=200, keys=6)
+
+
+@pytest.fixture(scope="module")
+def made(regions: Dataset) -> pd.DataFrame:
+    """Half fresh rows (of other test rows), half with columns shuffled."""
+    other = load("regions", train_rows=200, test_rows=2, keys=6, seed=7).train
+    return pd.concat([other, resample_columns(regions.train, 200, np.random.default_rng(0))], ignore_index=True)
+
+
+def by_name(scores: Sequence[Score]) -> dict[str, Score]:
+    found = {score.metric: score for score in scores}
+    assert len(found) == len(scores), "two scores of one name"
+    return found
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of x in the synthetic table: easy to follow through anchors."""
+
+    offset: float = 0.0
+    calls: ClassVar[list[str]] = []
+    name = "toy.mean"
+    version = 1
+    goal = "max"
+    real_anchor = "test"
+
+    @property
+    def params(self):
+        return {"offset": self.offset}
+
+    def __call__(self, data: EvalInput) -> list[Value]:
+        self.calls.append("called")
+        return [Value(self.name, float(data.synthetic["x"].mean()) + self.offset, "max", (None, None))]
+
+
+class Broken(Mean):
+    name = "toy.broken"
+
+    def __call__(self, data: EvalInput) -> list[Value]:
+        if data.synthetic["x"].max() > 50:
+            raise ZeroDivisionError("over fifty")
+        return [Value("toy.broken.a", 1.0, "min"), Value("toy.broken.b", 2.0, "min")]
+
+
+class Refuses(Mean):
+    name = "toy.refuses"
+
+    def __call__(self, data: EvalInput) -> list[Value]:
+        raise NotComputable("there is no moon today.")
+
+
+class Infinite(Mean):
+    name = "toy.infinite"
+
+    def __call__(self, data: EvalInput) -> list[Value]:
+        return [Value(self.name, math.inf, "min")]
+
+
+X = schema({"x": "float", "y": "categorical"})
+TOY = dataset(
+    frame({"x": [1.0, 3.0], "y": ["a", "b"]}, X), frame({"x": [10.0, 20.0, 30.0, 40.0], "y": list("aabb")}, X), X
+)
+SYNTHETIC = frame({"x": [100.0], "y": ["a"]}, X)
+
+
+def test_value_and_anchors_come_from_the_right_tables() -> None:
+    score = by_name(evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0))["toy.mean"]
+    assert (score.value, score.real) == (100.0, 25.0)
+    assert score.floor in (1.0, 3.0)  # one training cell drawn, as the synthetic table has one row
+    assert score.params == {"offset": 0.0}
+    assert score.error is None
+
+
+class Half(Mean):
+    name = "toy.half"
+    real_anchor = "test_half"
+
+    def __call__(self, data: EvalInput) -> list[Value]:
+        both = {*data.synthetic["x"], *data.test["x"]}
+        return [
+            Value("toy.half.rows", len(data.synthetic) * 10 + len(data.test), "max"),
+            Value("toy.half.sum", sum(both), "max"),
+        ]
+
+
+def test_half_anchor_splits_the_test_rows() -> None:
+    found = by_name(evaluate(TOY, SYNTHETIC, metrics=[Half()], seed=0))
+    assert found["toy.half.rows"].real == 22
+    assert found["toy.half.sum"].real == 100.0
+
+
+def test_a_failing_metric_keeps_its_names_and_hurts_no_other() -> None:
+    found = by_name(
+        evaluate(TOY, SYNTHETIC, metrics={"b": Broken(), "r": Refuses(), "i": Infinite(), "m": Mean()}, seed=0)
+    )
+    for name, anchor in (("toy.broken.a", 1.0), ("toy.broken.b", 2.0)):
+        score = found[name]
+        assert (score.value, score.real, score.floor, score.goal) == (None, anchor, anchor, "min")
+        assert score.error == "ZeroDivisionError: over fifty"
+    assert found["toy.refuses"].error == "there is no moon today."
+    assert found["toy.infinite"].value is None
+    assert "not a finite number" in str(found["toy.infinite"].error)
+    assert found["toy.mean"].value == 100.0
+
+
+def test_no_rows_is_a_reason_not_a_crash(regions: Dataset) -> None:
+    scores = evaluate(regions, regions.train.iloc[:0], metrics=load_metrics("quick"), seed=0)
+    assert {score.error for score in scores} == {"the synthetic table has no rows."}
+    assert "ml_efficacy.hgb.accuracy" in by_name(scores)
+
+
+def test_wrong_calls_are_sentences() -> None:
+    with pytest.raises(TabOrderError, match="columns \\['x'\\] are not the schema's \\['x', 'y'\\]"):
+        evaluate(TOY, SYNTHETIC[["x"]], metrics=[Mean()], seed=0)
+    with pytest.raises(TabOrderError, match=r"metrics \['toy\.mean'\] are asked for more than once"):
+        evaluate(TOY, SYNTHETIC, metrics=[Mean(), Mean(1.0)], seed=0)
+    with pytest.raises(TabOrderError, match="jobs=0"):
+        evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, jobs=0)
+
+
+def test_anchors_are_computed_once_and_kept(tmp_path: Path) -> None:
+    Mean.calls.clear()
+    first = evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)
+    assert len(Mean.calls) == 3
+    again = evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)
+    assert len(Mean.calls) == 4
+    assert [replace(s, seconds=0) for s in first] == [replace(s, seconds=0) for s in again]
+
+
+def test_anchors_are_kept_apart_by_everything_they_depend_on(tmp_path: Path) -> None:
+    changes = {
+        "params": lambda: evaluate(TOY, SYNTHETIC, metrics=[Mean(1.0)], seed=0, anchors=tmp_path),
+        "seed": lambda: evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=1, anchors=tmp_path),
+        "dataset": lambda: evaluate(
+            replace(TOY, checksum="other"), SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path
+        ),
+        "rules": lambda: evaluate(
+            replace(TOY, rules=({"name": "r"},)), SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path
+        ),
+    }
+    evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)
+    for change in changes.values():
+        Mean.calls.clear()
+        change()
+        assert len(Mean.calls) == 3
+    Mean.calls.clear()  # another number of rows asks for another floor, not for another real anchor
+    evaluate(TOY, pd.concat([SYNTHETIC] * 2, ignore_index=True), metrics=[Mean()], seed=0, anchors=tmp_path)
+    assert len(Mean.calls) == 2
+
+
+def test_kept_anchors_are_used_and_broken_ones_made_again(tmp_path: Path) -> None:
+    evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)
+    (path,) = tmp_path.glob("toy.mean-real-*.json")
+    content = json.loads(path.read_text())
+    content["values"][0]["value"] = 77.0
+    path.write_text(json.dumps(content))
+    assert evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)[0].real == 77.0
+    path.write_text(path.read_text()[:-20])
+    assert evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)[0].real == 25.0
+    assert json.loads(path.read_text())["values"][0]["value"] == 25.0
+
+
+def test_an_anchor_that_broke_is_tried_again_one_that_refused_is_not(tmp_path: Path) -> None:
+    real = replace(TOY, test=frame({"x": [60.0], "y": ["a"]}, X))
+    evaluate(real, SYNTHETIC, metrics=[Broken(), Refuses()], seed=0, anchors=tmp_path)
+    kinds = sorted(path.name.split("-")[0] + path.name.split("-")[1] for path in tmp_path.iterdir())
+    assert kinds == ["toy.brokenfloor", "toy.refusesfloor", "toy.refusesreal"]
+
+
+def test_two_writers_leave_whole_anchors(regions: Dataset, made: pd.DataFrame, tmp_path: Path) -> None:
+    metrics = [DuplicateRows(), MissingCategories()]
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(evaluate, regions, made, metrics=metrics, seed=0, anchors=tmp_path) for _ in range(8)]
+        results = [[replace(s, seconds=0) for s in run.result()] for run in runs]
+    assert all(result == results[0] for result in results)
+    assert all(json.loads(path.read_text()) for path in tmp_path.iterdir())
+    assert not list(tmp_path.glob(".*tmp"))
+
+
+def test_ml_efficacy_floor_is_the_dummy_and_real_is_train_on_real() -> None:
+    of = schema({"x": "float", "y": "categorical"}, "y", "classification")
+    train = frame({"x": [0.0, 0.1, 0.2, 1.0, 1.1] * 12, "y": ["a", "a", "a", "b", "b"] * 12}, of)
+    data = dataset(train, frame({"x": [0.0, 1.0], "y": ["a", "b"]}, of), of)
+    flipped = train.assign(y=["b", "b", "b", "a", "a"] * 12)
+    score = by_name(evaluate(data, flipped, metrics=[MLEfficacy("random_forest")], seed=0))[
+        "ml_efficacy.random_forest.accuracy"
+    ]
+    assert (score.value, score.real, score.floor) == (0.0, 1.0, 0.5)
+
+
+def test_closest_record_real_anchor_compares_no_table_with_itself(regions: Dataset, made: pd.DataFrame) -> None:
+    score = by_name(evaluate(regions, made, metrics=[ClosestRecord()], seed=0))["privacy.dcr_share"]
+    assert score.real == pytest.approx(0.5, abs=0.1)
+    assert score.floor == pytest.approx(0.5, abs=0.1)
+
+
+def values(scores: Sequence[Score]) -> dict[str, tuple[float | None, str | None]]:
+    return {score.metric: (score.value, score.error) for score in scores}
+
+
+def full(regions: Dataset, made: pd.DataFrame, **more) -> tuple[Score, ...]:
+    """Every metric of the default configuration but the slow network."""
+    metrics = [m for m in load_metrics("default") if m.name != "ml_efficacy.mlp"]
+    return evaluate(regions, made, metrics=metrics, seed=3, **more)
+
+
+@pytest.fixture(scope="module")
+def reference(regions: Dataset, made: pd.DataFrame) -> tuple[Score, ...]:
+    return full(regions, made)
+
+
+def test_every_family_has_values_within_bounds(reference: tuple[Score, ...]) -> None:
+    found = by_name(reference)
+    families = {name.split(".")[0] for name, score in found.items() if score.value is not None}
+    assert families == {
+        "ml_efficacy",
+        "distribution",
+        "conditional",
+        "dependencies",
+        "rules",
+        "detection",
+        "privacy",
+        "coverage",
+    }
+    for score in reference:
+        low, high = score.bounds
+        for number in (score.value, score.real, score.floor):
+            if number is not None:
+                assert low is None or number >= low - 1e-12, score
+                assert high is None or number <= high + 1e-12, score
+        assert (score.value is None) == (score.error is not None), score
+
+
+def test_equal_seeds_give_equal_scores_whatever_the_jobs(regions: Dataset, made: pd.DataFrame, reference) -> None:
+    def timeless(scores):
+        return [replace(score, seconds=0.0) for score in scores]
+
+    assert timeless(full(regions, made)) == timeless(reference)
+    assert timeless(full(regions, made, jobs=4)) == timeless(reference)
+
+
+def test_nothing_is_changed(regions: Dataset, made: pd.DataFrame) -> None:
+    before = [table.copy(deep=True) for table in (regions.train, regions.test, made)]
+    state = np.random.get_state()[1].copy()
+    full(regions, made)
+    for table, copy in zip((regions.train, regions.test, made), before, strict=True):
+        pd.testing.assert_frame_equal(table, copy)
+    assert (np.random.get_state()[1] == state).all()
+
+
+def same(a: Sequence[Score], b: Sequence[Score]) -> None:
+    left, right = values(a), values(b)
+    assert set(left) == set(right)
+    for name, (number, error) in left.items():
+        assert right[name][1] == error, name
+        assert right[name][0] == (None if number is None else pytest.approx(number, abs=1e-9, rel=1e-9)), name
+
+
+def test_row_order_and_index_do_not_matter(regions: Dataset, made: pd.DataFrame, reference) -> None:
+    shuffled = made.sample(frac=1, random_state=1)
+    shuffled.index = pd.Index([f"row {i}" for i in shuffled.index])
+    same(reference, full(regions, shuffled))
+
+
+def test_column_order_does_not_matter(regions: Dataset, made: pd.DataFrame, reference) -> None:
+    columns = regions.schema.columns[::-1]
+    turned = Schema(columns, regions.schema.target, regions.schema.task)
+    train, test = (conform(frame, turned)[0] for frame in (regions.train, regions.test))
+    other = replace(regions, schema=turned, train=train, test=test)
+    same(reference, full(other, made[turned.names]))
+
+
+def test_dtype_of_equal_values_does_not_matter(regions: Dataset, made: pd.DataFrame, reference) -> None:
+    ways = {
+        "text": made.astype(object).where(made.notna(), None).map(lambda v: None if v is None else str(v)),
+        "arrow": made.convert_dtypes(dtype_backend="pyarrow"),
+        "string": made.convert_dtypes(),
+        "category": made.astype(dict.fromkeys(regions.schema.categorical, "category")),
+        "float": made.astype(dict.fromkeys(regions.schema.numeric, "float64")),
+    }
+    for name, way in ways.items():
+        table, invalid = conform(way, regions.schema)
+        assert not invalid, name
+        pd.testing.assert_frame_equal(table, made)
+    same(reference, full(regions, conform(ways["arrow"], regions.schema)[0]))
+
+
+def test_names_of_categories_do_not_matter(regions: Dataset, made: pd.DataFrame, reference) -> None:
+    generator = np.random.default_rng(0)
+    renamed = {}
+    for name in regions.schema.categorical:
+        old = pd.unique(pd.concat([t[name].dropna() for t in (regions.train, regions.test, made)]))
+        renamed[name] = dict(zip(old, [f"w{i}" for i in generator.permutation(len(old))], strict=True))
+    tables = [
+        t.assign(**{n: t[n].map(m).astype(object) for n, m in renamed.items()})
+        for t in (regions.train, regions.test, made)
+    ]
+    tables = [
+        t.where(t.notna(), None).astype(o.dtypes)
+        for t, o in zip(tables, (regions.train, regions.test, made), strict=True)
+    ]
+    other = replace(regions, train=tables[0], test=tables[1], rules=())
+    ordinal = ("ml_efficacy.", "detection.")  # ranks by frequency: ties fall by name
+    kept = {
+        name: value
+        for name, value in values(full(other, tables[2])).items()
+        if not name.startswith((*ordinal, "rules.")) and "_by_" not in name
+    }
+    expected = values(reference)
+    for name, (number, _) in kept.items():
+        assert number == (None if expected[name][0] is None else pytest.approx(expected[name][0], abs=1e-9)), name
+
+
+UGLY = Schema(
+    (
+        Column("constant", "categorical"),
+        Column("empty", "categorical"),
+        Column("unique", "categorical"),
+        Column("level", "integer"),
+        Column("same", "float", 1),
+        Column("y", "categorical"),
+    ),
+    "y",
+    "classification",
+)
+
+
+def ugly(rows: int, seed: int) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "constant": "k",
+            "empty": None,
+            "unique": [f"text {seed} {i}" for i in range(rows)],
+            "level": generator.integers(0, 3, rows),
+            "same": 1.5,
+            "y": generator.choice(["p", "q"], rows),
+        },
+        index=range(rows),
+    )
+    return conform(table, UGLY)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t,
+        lambda t: t.iloc[:1],
+        lambda t: t.assign(y=pd.Series(["p"] * len(t), dtype=object)),
+        lambda t: t.assign(level=pd.array([None] * len(t), dtype="Int64"), same=np.nan),
+        lambda t: t.assign(unique=None).astype({"unique": object}),
+        lambda t: t.assign(y=None).astype({"y": object}),
+    ],
+    ids=["as it is", "one row", "one class", "numbers missing", "text missing", "labels missing"],
+)
+def test_ugly_tables_get_values_or_reasons_never_crashes(change) -> None:
+    data = dataset(ugly(150, 0), ugly(60, 1), UGLY, condition="y", fds=[(["unique"], "y")])
+    scores = full(data, change(ugly(150, 2)).reset_index(drop=True))
+    broken = [score for score in scores if score.error and score.error.split(":")[0].endswith("Error")]
+    assert not broken
+    assert len(by_name(scores)) > 60
+
+
+@pytest.mark.slow
+def test_two_hundred_columns() -> None:
+    generator = np.random.default_rng(0)
+    columns = tuple(Column(f"n{i}", "float", 2) if i % 2 else Column(f"c{i}", "categorical") for i in range(200))
+
+    def rows(n: int) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                c.name: generator.normal(size=n).round(2)
+                if c.numeric
+                else generator.choice(list("abc"), n).astype(object)
+                for c in columns
+            }
+        )
+
+    wide = dataset(rows(120), rows(60), Schema(columns), condition="c0")
+    metrics = [
+        m for m in load_metrics("default") if m.name != "distribution.pair_trends"
+    ]  # sdmetrics: a minute by itself
+    scores = evaluate(wide, rows(120), metrics=metrics, seed=0)
+    assert not [score for score in scores if score.error and "Error" in score.error]
+    assert {score.error for score in scores if score.metric.startswith("ml_efficacy")} == {
+        "dataset 'toy' has no target column to predict."
+    }
