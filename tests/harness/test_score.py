@@ -1,0 +1,190 @@
+"""Scoring a table made elsewhere: from frames, CSV and Parquet; clear sentences for mistakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness import score
+from harness.errors import TabOrderError
+from harness.scoring import load_metrics, load_rules, score_tables
+
+
+def rows(count: int, seed: int) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    city = generator.choice(["Bonn", "Graz", "Oslo"], count)
+    country = pd.Series(city).map({"Bonn": "DE", "Graz": "AT", "Oslo": "NO"})
+    size = generator.integers(20, 90, count)
+    return pd.DataFrame({"city": city, "country": country, "size": size, "price": (size * 3.5).round(1)})
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    made = rows(120, 2)
+    made.loc[:11, "country"] = made.loc[:11, "country"].map({"DE": "AT", "AT": "NO", "NO": "DE"})
+    tables = {"train": rows(200, 0), "test": rows(80, 1), "synthetic": made}
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    return {name: str(tmp_path / f"{name}.csv") for name in tables} | {"folder": str(tmp_path)}
+
+
+def words(files: dict[str, str], *more: str) -> list[str]:
+    return [*(f"{name}={files[name]}" for name in ("train", "test", "synthetic")), "evaluation=quick", "jobs=1", *more]
+
+
+def test_csv_to_json_and_a_table(files, capsys) -> None:
+    output = Path(files["folder"]) / "out" / "score.json"
+    assert score.main(words(files, "target=city", f"output={output}")) == 0
+    printed = capsys.readouterr().out
+    content = json.loads(output.read_text(), parse_constant=lambda name: pytest.fail(f"{name} in the JSON"))
+    assert content["rows"] == {"train": 200, "test": 80, "synthetic": 120}
+    found = {one["metric"]: one for one in content["scores"]}
+    # 12 of 120 rows got another country; the dependency was not stated but found, both ways.
+    assert "city→country" in printed
+    assert found["dependencies.fd_violation_rate.city→country"]["value"] == pytest.approx(12 / 120)
+    assert found["dependencies.fd_violation_rate"]["real"] == 0
+    assert found["ml_efficacy.hgb.accuracy"]["real"] > 0.9
+    lines = {line.split()[0]: line.split() for line in printed.splitlines() if line}
+    # city→country and country→city at .1; size→price and price→size, found too, at 0: the mean of four is .05.
+    assert lines["dependencies.fd_violation_rate"][1:3] == ["0.0500", "0.0000"]
+    assert lines["dependencies.fd_violation_rate"][-1] == "lower"
+    assert "distribution.column_shapes.size" not in lines  # details are in the file only
+    assert str(output) in printed
+
+
+def test_csv_parquet_and_frames_give_the_same_scores(files) -> None:
+    def values(*tables):
+        found = score.evaluate(*tables, target="city", metrics=load_metrics("quick"))
+        return {one.metric: (one.value, one.real, one.floor) for one in found}
+
+    names = ("train", "test", "synthetic")
+    csv = values(*(files[name] for name in names))
+    assert csv == values(*(files[name].replace(".csv", ".parquet") for name in names))
+    frames = [pd.read_csv(files[name]) for name in names]
+    assert csv == values(*frames)
+    assert csv == values(*(frame[frame.columns[::-1]] if i else frame for i, frame in enumerate(frames)))
+
+
+def test_rules_file_with_rules_fds_and_condition(files, tmp_path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        """
+        rules:
+          - {name: size_range, type: range, column: size, min: 20, max: 89}
+          - {name: of_city, type: map, columns: [city, country], pairs: {Bonn: DE, Graz: AT, Oslo: "NO"}}
+        fds: [{lhs: city, rhs: country}]
+        condition: country
+        """
+    )
+    output = tmp_path / "score.json"
+    assert score.main(words(files, f"rules={path}", f"output={output}")) == 0
+    content = json.loads(output.read_text())
+    found = {one["metric"]: one["value"] for one in content["scores"]}
+    assert found["rules.violation_rate.size_range"] == 0
+    assert found["rules.violation_rate.of_city"] == pytest.approx(12 / 120)
+    assert [fd["rhs"] for fd in content["fds"]] == ["country"]
+    assert content["condition"] == "country"
+
+
+def test_a_list_is_a_rules_file_too_and_resources_lie_beside_it(tmp_path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("- {name: a, type: range, column: x, min: 0}\n")
+    assert load_rules(str(path))["rules"][0]["name"] == "a"
+    path.write_text("resources: {map: shapes/a.shp}\n")
+    assert load_rules(str(path))["resources"] == {"map": str(tmp_path / "shapes" / "a.shp")}
+
+
+def test_cells_that_are_no_values_are_counted(files) -> None:
+    made = pd.read_csv(files["synthetic"]).astype(object)
+    made.loc[:2, "size"] = "large"
+    scored = score_tables(files["train"], files["test"], made, metrics=load_metrics("quick"))
+    assert scored.invalid == {"size": 3}
+
+
+def test_without_target_ml_efficacy_says_so_and_the_rest_is_there(files) -> None:
+    found = {
+        one.metric: one
+        for one in score.evaluate(files["train"], files["test"], files["synthetic"], metrics=load_metrics("quick"))
+    }
+    assert "no target" in str(found["ml_efficacy.hgb"].error)
+    assert found["distribution.column_shapes"].value is not None
+
+
+def test_missing_spellings_and_anchors_folder(files, tmp_path) -> None:
+    table = pd.read_csv(files["synthetic"]).astype(str)
+    table.loc[0, "size"] = "NA"
+    table.to_csv(files["synthetic"], index=False)
+    anchors = tmp_path / "anchors"
+    assert score.main(words(files, "missing=NA,?", f"anchors={anchors}", f"output={tmp_path / 's.json'}")) == 0
+    assert json.loads((tmp_path / "s.json").read_text())["invalid"] == {}
+    assert list(anchors.glob("*.json"))
+
+
+def broken(files: dict[str, str], name: str, text: str) -> str:
+    path = Path(files["folder"]) / f"broken_{name}"
+    path.write_text(text)
+    return str(path)
+
+
+MISTAKES = {
+    "no words at all but one": (lambda f: ["target=x"], "give train=FILE"),
+    "unknown key": (lambda f: words(f, "outputs=x"), "Did you mean 'output'"),
+    "no equals sign": (lambda f: words(f, "target"), "Write them as key=value"),
+    "twice": (lambda f: words(f, "jobs=2"), "jobs is given twice"),
+    "no such file": (lambda f: words({**f, "test": "nowhere.csv"}), "nowhere.csv does not exist"),
+    "no such target": (lambda f: words(f, "target=cty"), "unknown target column|unknown column 'cty'.*Did you mean 'city'"),
+    "no such task": (lambda f: words(f, "target=city", "task=ranking"), "unknown task 'ranking'"),
+    "task alone": (lambda f: words(f, "task=regression"), "needs a target"),
+    "seed": (lambda f: words(f, "seed=one"), "seed=one is not a whole number"),
+    "evaluation": (lambda f: [*words(f)[:3], "evaluation=fast"], "unknown evaluation 'fast': the choices are default"),
+    "other columns": (
+        lambda f: words({**f, "synthetic": broken(f, "s.csv", "city,land\nBonn,DE\n")}),
+        r"synthetic: .*missing \['country', 'size', 'price'\]; unexpected \['land'\]",
+    ),
+    "rules file": (lambda f: words(f, f"rules={broken(f, 'r.yaml', 'rules: {a: 1}')}"), "'rules' must be a list"),
+    "rules key": (lambda f: words(f, f"rules={broken(f, 'r.yaml', 'rule: []')}"), "Did you mean 'rules'"),
+    "a rule": (
+        lambda f: words(f, f"rules={broken(f, 'r.yaml', '- {name: a, type: range, column: sise, min: 1}')}"),
+        "rule 'a': unknown column 'sise'.*Did you mean 'size'",
+    ),
+    "not yaml": (lambda f: words(f, f"rules={broken(f, 'r.yaml', '[')}"), "is not valid YAML"),
+    "output": (lambda f: words(f, "output=/dev/null/score.json"), "cannot write output=/dev/null/score.json"),
+    "condition": (lambda f: words(f, "condition=cities"), "unknown column 'cities'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_and_exit_code_two(files, capsys, mistake: str) -> None:
+    make, sentence = MISTAKES[mistake]
+    assert score.main(make(files)) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    import re
+
+    assert re.search(sentence, captured.err), captured.err
+
+
+def test_frames_with_a_cell_of_another_kind_are_refused(files) -> None:
+    test = pd.read_csv(files["test"]).astype(object)
+    test.loc[0, "size"] = "big"
+    with pytest.raises(TabOrderError, match="test: 1 cells of column 'size' are no integer"):
+        score.evaluate(pd.read_csv(files["train"]), test, pd.read_csv(files["synthetic"]))
+
+
+def test_as_a_command(files) -> None:
+    done = subprocess.run([sys.executable, "-m", "harness.score", "--help"], capture_output=True, text=True, check=True)
+    assert "synthetic=FILE" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.score", "train=x"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: give test=FILE")
