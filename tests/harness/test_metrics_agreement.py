@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,8 +25,6 @@ pytestmark = pytest.mark.mirror
 
 @pytest.fixture(scope="module", params=TABLES)
 def table(request: pytest.FixtureRequest) -> Dataset:
-    import os
-
     if not os.environ.get("TABORDER_MIRROR"):
         pytest.skip("set TABORDER_MIRROR to a local copy of the paper's data folder")
     return load(request.param)
@@ -133,9 +133,7 @@ def test_distances_to_closest_records() -> None:
 def test_exact_copies_are_what_is_not_new() -> None:
     table = load("travel")
     copies = numbers(ExactCopies(), judged(table, table.test))["privacy.exact_copy_share"]
-    keys = [
-        set(map(tuple, frame.astype(object).where(frame.notna(), "missing").to_numpy())) for frame in (table.train,)
-    ][0]
+    keys = set(map(tuple, table.train.astype(object).where(table.train.notna(), "missing").to_numpy()))
     test = map(tuple, table.test.astype(object).where(table.test.notna(), "missing").to_numpy())
     assert copies == pytest.approx(np.mean([row in keys for row in test]), abs=1e-12)
 
@@ -146,8 +144,8 @@ def test_sliced_wasserstein_is_pots() -> None:
     data, metric = judged(table, table.train), SlicedWasserstein(directions=20)
     points, weights = [[], []], []
     for name in table.schema.names:
-        random = [np.random.default_rng(0)] and [_weights(metric, data, name, direction) for direction in range(20)]
-        weights.append(np.array([np.atleast_1d(w) for w in random]).T)
+        drawn = [np.atleast_1d(_weights(metric, data, name, direction)) for direction in range(20)]
+        weights.append(np.array(drawn).T)
         if table.schema[name].numeric:
             for side, values in zip(points, _numbers(data, name), strict=True):
                 side.append(values[:, None])
