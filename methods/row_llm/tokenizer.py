@@ -36,8 +36,8 @@ def number_token(value: int, size: int, negative: bool = False) -> str:
 
 
 def _plain(text: str) -> str:
-    """Write the separator and the escape sign reversibly, so that tokens can be joined and split."""
-    return text.replace("\\", "\\\\").replace(SEPARATOR, "\\u001f")
+    """Write reversibly what would split a row's text: the separator, and the bracket that begins special tokens."""
+    return text.replace("\\", "\\\\").replace(SEPARATOR, "\\u001f").replace("<", "\\u003c")
 
 
 def build_tokenizer(words: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
