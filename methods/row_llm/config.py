@@ -27,7 +27,7 @@ class LLMConfig:
     pretrained: str | None = None
     layers: int = 2
     width: int = 64
-    heads: int = 4
+    heads: int = 2
     lora_rank: int | None = None
 
     def __post_init__(self) -> None:

@@ -70,7 +70,7 @@ class RowLLM:
         top_k: int | None = None,
         top_p: float | None = None,
         digits_per_token: int = 2,
-        sample_batch: int = 2048,
+        sample_batch: int = 1024,
         prefix_sharing: bool = True,
         max_attempts: float = 5.0,
         checkpoint_seconds: float = 60.0,
