@@ -10,6 +10,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnChunks:
+    """The chunks of one column.
+
+    Attributes:
+        tokens: the tokens of all its chunks, one after the other, shape (total,).
+        value: which of them are to be predicted, shape (total,).
+        lengths: tokens of each chunk, shape (chunks,).
+        codes: the chunk of each row, shape (rows,).
+        first: what to add to a chunk's index to get the one that begins a row; 0 where it is the same.
+    """
+
+    tokens: Array
+    value: Array
+    lengths: Array
+    codes: Array
+    first: int = 0
+
 
 @dataclass(frozen=True, eq=False)
 class Chunks:
@@ -32,31 +53,19 @@ class Chunks:
     first: Tensor
 
     @classmethod
-    def build(
-        cls,
-        tokens: Sequence[Sequence[np.ndarray[Any, Any]]],
-        value: Sequence[Sequence[np.ndarray[Any, Any]]],
-        codes: Sequence[np.ndarray[Any, Any]],
-        first: Sequence[int] | None = None,
-    ) -> Chunks:
-        """Join the columns' chunks.
-
-        Args:
-            tokens: per column, the tokens of each distinct value's chunk.
-            value: per column and chunk, which tokens are to be predicted.
-            codes: per column, the index of each row's chunk within the column.
-            first: per column, what to add to a chunk's index to get the one that begins a row.
-        """
-        parts = [part for column in tokens for part in column]
-        lengths = np.array([len(part) for part in parts], dtype=np.int64)
-        bases = np.cumsum([0, *(len(column) for column in tokens)])[:-1]
+    def build(cls, columns: Sequence[ColumnChunks]) -> Chunks:
+        """Join the columns' chunks."""
+        lengths = np.concatenate([column.lengths for column in columns])
+        bases = np.cumsum([0, *(len(column.lengths) for column in columns)])[:-1]
         return cls(
-            torch.from_numpy(np.concatenate(parts).astype(np.int64)),
-            torch.from_numpy(np.concatenate([part for column in value for part in column])),
+            torch.from_numpy(np.concatenate([column.tokens for column in columns])),
+            torch.from_numpy(np.concatenate([column.value for column in columns])),
             torch.from_numpy(np.cumsum(lengths) - lengths),
             torch.from_numpy(lengths),
-            torch.from_numpy(np.stack([base + code for base, code in zip(bases, codes, strict=True)], axis=1)),
-            torch.tensor(first if first is not None else [0] * len(tokens)),
+            torch.from_numpy(
+                np.stack([base + column.codes for base, column in zip(bases, columns, strict=True)], axis=1)
+            ),
+            torch.tensor([column.first for column in columns]),
         )
 
     def __len__(self) -> int:

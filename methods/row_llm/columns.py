@@ -6,7 +6,7 @@ of the column, followed by filler.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -16,30 +16,11 @@ import pandas as pd
 from harness.table import Column, format_cell
 from methods.row_llm.numbers import NumberGrammar
 from methods.row_llm.reasons import UNKNOWN_CATEGORY, UNPARSABLE, VALID, parse_number
-from methods.row_llm.tokenizer import BLANK, category_token, missing_token, number_token
+from methods.row_llm.tokenizer import BLANK, Words, category_token, missing_token, number_token
 
 Array = np.ndarray[Any, Any]
 
 NUMBER_CHARACTERS = "0123456789.e+-"
-
-
-class Words:
-    """The vocabulary: words to ids, and what each id means as part of a number."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self.ids = {word: index for index, word in enumerate(words)}
-        self.list = list(words)
-        self.blank = self.ids[BLANK]
-        self.digits = np.zeros(len(words), dtype=np.int64)
-        self.size = np.zeros(len(words), dtype=np.int64)
-        self.negative = np.zeros(len(words), dtype=bool)
-        for index, word in enumerate(words):
-            if word.lstrip("-").isdecimal() and word.isascii():
-                self.digits[index], self.size[index] = abs(int(word)), len(word.lstrip("-"))
-                self.negative[index] = word.startswith("-")
-
-    def __len__(self) -> int:
-        return len(self.list)
 
 
 def distinct(values: pd.Series[Any]) -> tuple[Array, Array, bool]:
@@ -148,8 +129,11 @@ class DigitCodec:
         for place, size in enumerate(self.groups):
             rest -= size
             part = (np.abs(scaled) // 10**rest) % 10**size
-            sign = (scaled < 0) & (place == 0)
-            tokens[:, place] = [words.ids[number_token(int(p), size, bool(s))] for p, s in zip(part, sign, strict=True)]
+            for sign in (False, True):
+                rows = (scaled < 0) == sign if place == 0 else np.full(len(values), not sign)
+                parts, inverse = np.unique(part[rows], return_inverse=True)
+                ids = [words.ids[number_token(int(value), size, sign)] for value in parts]
+                tokens[rows, place] = np.array(ids, dtype=np.int64)[inverse]
         return tokens
 
     def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:

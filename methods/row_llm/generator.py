@@ -69,7 +69,7 @@ class RowLLM:
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        digits_per_token: int = 2,
+        digits_per_token: int = 1,
         sample_batch: int = 1024,
         prefix_sharing: bool = True,
         max_attempts: float = 5.0,

@@ -25,6 +25,8 @@ from methods.row_llm.text_sampling import TextSampler
 
 Array = np.ndarray[Any, Any]
 Report = Callable[[int], None]
+BLOCK = 100_000
+"""Rows that are laid out, and can share prefixes, at once: bounds memory."""
 
 
 @dataclass
@@ -55,8 +57,17 @@ class RowSource:
         Returns:
             the rows in random order, what each is (:mod:`methods.row_llm.reasons`), and the tokens sampled.
         """
+        parts = []
         with torch.autocast("cuda", torch.bfloat16, enabled=self.head.model.device.type == "cuda"):
-            frame, state, tokens = self._sample(n, rng, report)
+            for start in range(0, n, BLOCK):
+
+                def tell(done: int, before: int = start) -> None:
+                    report(before + done)
+
+                parts.append(self._sample(min(BLOCK, n - start), rng, tell))
+        frame = pd.concat([part for part, _, _ in parts], ignore_index=True)
+        state = np.concatenate([part for _, part, _ in parts])
+        tokens = sum(count for _, _, count in parts)
         if self.guide is not None:
             state = np.where((state == VALID) & self.guide.broken(frame), FD_VIOLATION, state)
         shuffled = rng.permutation(n)

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from harness.errors import Incompatible
 from harness.table import Schema
-from methods.row_llm.chunks import Chunks
-from methods.row_llm.columns import ColumnCodec, Words, codec_from_json, codec_to_json, distinct, fit_column
+from methods.row_llm.chunks import Chunks, ColumnChunks
+from methods.row_llm.columns import ColumnCodec, codec_from_json, codec_to_json, distinct, fit_column
 from methods.row_llm.reasons import CUT, DUPLICATE_COLUMN, MISSING_COLUMN, OUT_OF_VOCABULARY, UNPARSABLE, VALID
 from methods.row_llm.sampling import Plan
-from methods.row_llm.tokenizer import BLANK, ROW, build_tokenizer, missing_token, name_token
+from methods.row_llm.tokenizer import BLANK, ROW, Words, build_tokenizer, missing_token, name_token
 
 Array = np.ndarray[Any, Any]
 MAX_VOCABULARY = 200_000
@@ -77,16 +77,16 @@ class TableCodec:
 
     def encode(self, frame: pd.DataFrame) -> Chunks:
         """Tokenise a table once: each distinct value of each column is one chunk."""
-        tokens, value, codes = [], [], []
+        columns = []
         for index, name in enumerate(self.names):
             rows, body = self._bodies(index, frame[self.schema.names[index]])
             learn = np.ones(body.shape, dtype=bool)
             # Filler after the first, or after a missing value, is certain: there is nothing to learn.
             learn[:, 1:] = (body[:, 1:] != self.blank) | ~np.isin(body[:, :-1], self.closers)
-            tokens.append(list(np.insert(body, 0, name, axis=1)))
-            value.append(list(np.insert(learn, 0, False, axis=1)))
-            codes.append(rows)
-        return Chunks.build(tokens, value, codes)
+            tokens, value = np.insert(body, 0, name, axis=1), np.insert(learn, 0, False, axis=1)
+            lengths = np.full(len(tokens), tokens.shape[1])
+            columns.append(ColumnChunks(tokens.ravel(), value.ravel(), lengths, rows))
+        return Chunks.build(columns)
 
     def value_tokens(self, index: int, cells: pd.Series[Any]) -> Tensor:
         """Value tokens of cells of a column, shape (cells, width)."""

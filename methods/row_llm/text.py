@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from harness.errors import Incompatible
 from harness.table import Column, Schema, format_cell
-from methods.row_llm.chunks import Chunks
+from methods.row_llm.chunks import Chunks, ColumnChunks
 from methods.row_llm.columns import distinct
 from methods.row_llm.numbers import NumberGrammar
 from methods.row_llm.reasons import (
@@ -135,14 +135,22 @@ class TextCodec:
 
     def encode(self, frame: pd.DataFrame) -> Chunks:
         """Tokenise a table once: each distinct value of each column is one chunk, and another as the first of a row."""
-        tokens, value, codes = [], [], []
+        columns = []
         for index, column in enumerate(self.schema.columns):
             rows, bodies = self._bodies(index, frame[column.name])
             both = [(name, body) for name in (self.names[index], self.first_names[index]) for body in bodies]
-            tokens.append([np.array([*name, *body, self.separator]) for name, body in both])
-            value.append([np.arange(len(name) + len(body) + 1) >= len(name) for name, body in both])
-            codes.append(rows)
-        return Chunks.build(tokens, value, codes, first=[len(column) // 2 for column in tokens])
+            tokens = [[*name, *body, self.separator] for name, body in both]
+            value = [np.arange(len(chunk)) >= len(name) for chunk, (name, _) in zip(tokens, both, strict=True)]
+            columns.append(
+                ColumnChunks(
+                    np.array([token for chunk in tokens for token in chunk]),
+                    np.concatenate(value),
+                    np.array([len(chunk) for chunk in tokens]),
+                    rows,
+                    first=len(bodies),
+                )
+            )
+        return Chunks.build(columns)
 
     def value_tokens(self, index: int, cells: pd.Series[Any]) -> Tensor:
         """Value tokens of cells of a column, shape (cells, longest), padded with −1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -59,3 +60,22 @@ def build_tokenizer(words: Sequence[str], max_length: int) -> PreTrainedTokenize
         model_max_length=max_length,
         clean_up_tokenization_spaces=False,
     )
+
+
+class Words:
+    """The vocabulary: words to ids, and what each id means as part of a number."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.ids = {word: index for index, word in enumerate(words)}
+        self.list = list(words)
+        self.blank = self.ids[BLANK]
+        self.digits = np.zeros(len(words), dtype=np.int64)
+        self.size = np.zeros(len(words), dtype=np.int64)
+        self.negative = np.zeros(len(words), dtype=bool)
+        for index, word in enumerate(words):
+            if word.lstrip("-").isdecimal() and word.isascii():
+                self.digits[index], self.size[index] = abs(int(word)), len(word.lstrip("-"))
+                self.negative[index] = word.startswith("-")
+
+    def __len__(self) -> int:
+        return len(self.list)

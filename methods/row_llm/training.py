@@ -57,7 +57,7 @@ class Batches:
         self.rank, self.world = rank, world
         self.per_epoch = math.ceil(len(chunks) / batch_size)
         self.lengths = chunks.row_lengths()
-        self.whole = self._rows(torch.arange(len(chunks)), order) if order is not None else None
+        self.whole = None if order is None else self._table(order)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Inputs (batch, length), flat places of the learnt targets, and the targets there."""
@@ -71,6 +71,7 @@ class Batches:
             else:
                 longest = int(self.whole[2][rows].max())
                 tokens, learn = (part[rows[share], :longest] for part in self.whole[:2])
+                tokens = tokens.long()
             places = learn[:, 1:].flatten().nonzero().squeeze(1)
             yield tokens[:, :-1], places, tokens[:, 1:].flatten()[places]
 
@@ -83,6 +84,26 @@ class Batches:
         pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in torch.split(shuffled, 50 * self.batch_size)]
         batches = [batch for pool in pools for batch in torch.split(pool, self.batch_size)]
         return [batches[int(place)] for place in torch.randperm(len(batches), generator=source)]
+
+    def _table(self, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All rows in one order, written once, in compact types and in pieces to bound memory."""
+        pieces = []
+        for rows in torch.split(torch.arange(len(self.chunks)), 50_000):
+            part_tokens, part_learn, part_lengths = self._rows(rows, order)
+            pieces.append((part_tokens.int(), part_learn, part_lengths))
+        lengths = torch.cat([piece[2] for piece in pieces])
+        longest = int(lengths.max())
+        tokens = torch.zeros((len(lengths), longest), dtype=torch.int32)
+        learn = torch.zeros((len(lengths), longest), dtype=torch.bool)
+        start = 0
+        for part_tokens, part_learn, _ in pieces:
+            end = start + len(part_tokens)
+            tokens[start:end, : part_tokens.shape[1]], learn[start:end, : part_tokens.shape[1]] = (
+                part_tokens,
+                part_learn,
+            )
+            start = end
+        return tokens, learn, lengths
 
     def _rows(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens with the row token before them, which of them are learnt, and lengths."""
