@@ -4,14 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint bench bench-peers lock clean
+.PHONY: help setup demo test lint bench lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
 	@echo "make test         set up .venv and run the tests"
 	@echo "make lint         ruff and strict mypy"
 	@echo "make bench        speed figures (pytest-benchmark)"
-	@echo "make bench-peers  speed beside other packages, each in its own environment"
 	@echo "make lock         resolve requirements.lock again from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml
@@ -39,9 +38,6 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m pytest tests/bench -m bench --benchmark-enable --benchmark-columns=median,min,max,rounds
-
-bench-peers: setup
-	$(BIN)/python -m harness.peers
 
 lock:
 	$(PYTHON) -m venv .venvs/lock
