@@ -158,24 +158,21 @@ def run_cell(job: Job, progress: CellProgress | None = None) -> CellResult:
 def _run_locked(job: Job, cell: Cell, folder: Path, show: CellProgress) -> CellResult:
     wanted = job.evaluation.identities()
     record = None if job.cache == "overwrite" else job.store.read(cell)
-    if record is not None and record.status in SCORED and _table_is_whole(folder):
+    made = None if job.cache == "overwrite" else _generation(folder)
+    if record is not None and record.status in SCORED and made is not None:
         lacking = [
             spec
             for spec, identity in zip(job.evaluation.metrics, wanted, strict=True)
-            if identity not in list(record.evaluation)
+            if identity not in record.evaluation
         ]
         if not lacking or job.cache == "only":
             return CellResult(cell, "reused", record)
         dataset_dir = stored.save(job.dataset, job.store.dataset_dir(cell.dataset, cell.dataset_checksum))
-        return CellResult(cell, "scored", _rescore(job, record, dataset_dir, lacking, show))
+        return CellResult(cell, "scored", _rescore(job, record, made, dataset_dir, lacking, show))
     if job.cache == "only":
         return CellResult(cell, "absent", record)
     dataset_dir = stored.save(job.dataset, job.store.dataset_dir(cell.dataset, cell.dataset_checksum))
-    return CellResult(cell, "computed", _compute(job, cell, folder, dataset_dir, show))
-
-
-def _table_is_whole(folder: Path) -> bool:
-    return _generation(folder) is not None
+    return CellResult(cell, "computed", _compute(job, cell, made, dataset_dir, show))
 
 
 def _generation(folder: Path) -> dict[str, Any] | None:
@@ -188,7 +185,9 @@ def _generation(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _compute(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellProgress) -> Record:
+def _compute(job: Job, cell: Cell, made: dict[str, Any] | None, dataset_dir: Path, show: CellProgress) -> Record:
+    """Make the table, unless an interrupted attempt has ``made`` it, and score it."""
+    folder = job.store.cell_dir(cell)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     base = Record(
         cell=cell,
@@ -200,7 +199,7 @@ def _compute(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellPr
         sweep=job.sweep,
         started=started,
     )
-    facts = None if job.cache == "overwrite" else _generation(folder)
+    facts = made
     if facts is None:
         if job.cache == "overwrite":
             shutil.rmtree(folder / "work", ignore_errors=True)
@@ -222,7 +221,7 @@ def _compute(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellPr
         generator_info=facts["result"]["info"],
         notes=(*base.notes, *facts["result"]["notes"]),
     )
-    record = _rescore(job, record, dataset_dir, list(job.evaluation.metrics), show)
+    record = _rescore(job, record, facts, dataset_dir, list(job.evaluation.metrics), show)
     shutil.rmtree(folder / "work", ignore_errors=True)
     return record
 
@@ -283,15 +282,21 @@ def _cost(facts: Mapping[str, Any]) -> Cost:
     return Cost(**{name: facts[name] for name in names})
 
 
-def _rescore(job: Job, record: Record, dataset_dir: Path, specs: list[Mapping[str, Any]], show: CellProgress) -> Record:
+def _rescore(
+    job: Job,
+    record: Record,
+    facts: Mapping[str, Any],
+    dataset_dir: Path,
+    specs: list[Mapping[str, Any]],
+    show: CellProgress,
+) -> Record:
     """Compute ``specs`` on the stored table and store the record with them merged in."""
     folder = job.store.cell_dir(record.cell)
-    facts = _generation(folder) or {}
     payload = {
         "metrics": [dict(spec) for spec in specs],
         "dataset_dir": str(dataset_dir.resolve()),
         "synthetic": str((folder / "synthetic.parquet").resolve()),
-        "invalid": facts.get("result", {}).get("invalid", {}),
+        "invalid": facts["result"]["invalid"],
         "seed": derive_seed(job.evaluation.seed, job.dataset.name, "evaluate"),
         "anchors": str(job.store.anchors.resolve()),
         "threads": job.threads,

@@ -93,8 +93,7 @@ class SweepCallback(Callback):
         from omegaconf import OmegaConf
 
         outcomes = read_outcomes(Path(config.hydra.sweep.dir))
-        task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "sweep", "outputs")}
-        task["experiment"] = config.hydra.runtime.choices.get("experiment")
+        task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
         FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task))
 
 

@@ -20,11 +20,10 @@ import pandas as pd
 from harness.datasets import stored
 from harness.errors import TabOrderError
 from harness.generator import Context, ContextAware, Describes, Sample, Yield
+from harness.isolation import Emit
 from harness.record import finite
 from harness.store import parquet_bytes, write_atomic
 from harness.table import conform
-
-Emit = Callable[[Mapping[str, Any]], None]
 
 
 def locate(target: str) -> Any:
