@@ -25,6 +25,8 @@ def guarded(task: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         return _say("interrupted; finished cells are kept, and the same command goes on from there.", 130)
     except MISTAKES as error:
+        for folder in sweep.STARTED:
+            sweep.discard_if_empty(folder)
         return _say(explain(error), 2)
     if app.MISTAKES:
         return _say(explain(app.MISTAKES[-1]), 2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-SHOWN = {"rows_per_second": "{:,.0f} rows/s", "eta": "ETA {:.0f} s", "loss": "loss {:.4f}", "epoch": "epoch {:.4g}"}
+SHOWN = {"rows_per_second": "{:,.0f} rows/s", "loss": "loss {:.4f}", "epoch": "epoch {:.4g}"}
 
 
 def seconds(value: float | None) -> str:
@@ -71,8 +72,11 @@ class CellProgress:
         done, total = event.get("done"), event.get("total")
         parts = [f"{done:,.0f}/{total:,.0f}" if total else f"{done:,.0f}"]
         parts += [form.format(event[name]) for name, form in SHOWN.items() if event.get(name) is not None]
-        if total and done and "eta" not in event:
-            parts.append(f"ETA {seconds((now - self._begin) / done * (total - done))}")
+        left = event.get("eta_seconds")  # a generator with a time budget knows better than its share of steps tells
+        if left is None and total and done:
+            left = (now - self._begin) / done * (total - done)
+        if left is not None and math.isfinite(left):
+            parts.append(f"ETA {seconds(left)}")
         return " · ".join(parts)
 
     def _clear(self) -> None:

@@ -77,6 +77,9 @@ def summary(outcomes: Sequence[JobOutcome], total: int | None = None) -> str:
     return f"{total or len(outcomes)} cells: {known} ({how or 'none ran'})."
 
 
+STARTED: list[Path] = []
+"""Folders of the sweeps begun in this process."""
+
 FINISHED: list[Finished] = []
 """What the callback saw in this process; the command line reads it after Hydra returns."""
 
@@ -86,6 +89,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Make the number of jobs known to the jobs."""
+        STARTED.append(Path(config.hydra.sweep.dir))
         os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:

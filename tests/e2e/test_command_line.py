@@ -58,6 +58,12 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(tmp_path, words, expected)
     assert not (tmp_path / "results").exists()
 
 
+def test_a_mistake_in_a_sweep_leaves_nothing_either(tmp_path):
+    done = harness("-m", "tracker=none", "generator=copy", "dataset=nowhere,simulated_base1", cwd=tmp_path)
+    assert "unknown dataset 'nowhere'" in sentence(done)
+    assert not (tmp_path / "results").exists()
+
+
 TABLES = {
     "target_not_in_the_table": ("a,b\n1,x\n2,y\n3,x\n", "dataset.target=c", ["'c'", "a, b"]),
     "empty": ("", "dataset.target=b", ["empty"]),
