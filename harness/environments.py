@@ -28,11 +28,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness.commands import Command, say
 from harness.errors import TabOrderError, choices
 from harness.store import safe_name, write_atomic
 
 DEFAULT_CACHE = "~/.cache/taborder"
 TOLD = ("Collecting", "Downloading", "Building", "Installing", "Successfully", "ERROR")
+
+COMMAND = Command(
+    "harness.environments",
+    "List the environments of generators that need one of their own; with generators' names: make theirs now, for later runs.",
+    {},
+    examples=("python -m harness.environments", "python -m harness.environments tabular_argn arf"),
+    names="[GENERATOR …]",
+)
 
 Say = Callable[[str], None]
 
@@ -209,24 +218,26 @@ def configured() -> dict[str, Environment]:
     return found
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """``python -m harness.environments``: list the environments; with generators' names: make theirs."""
+def _act(words: Sequence[str]) -> int:
     known = configured()
-    words = sys.argv[1:] if words is None else words
+    for word in words:
+        if word not in known:
+            raise TabOrderError(choices(word, known, "generator with an environment of its own"))
     try:
         for word in words:
-            if word not in known:
-                raise TabOrderError(choices(word, known, "generator with an environment of its own"))
-        for word in words:
             print(ensure(known[word], lambda line: print(line, flush=True)))
-    except (TabOrderError, EnvironmentFailed) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, TabOrderError) else 1
+    except EnvironmentFailed as error:
+        return say(str(error), 1)
     if not words:
         for name, environment in known.items():
             folder = cache_folder() / environment.folder_name
             print(f"{name}: {'ready' if packages_of(folder) else 'not made'} ({folder})")
     return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """``python -m harness.environments``: list the environments; with generators' names: make theirs."""
+    return COMMAND.run(_act, words)
 
 
 if __name__ == "__main__":

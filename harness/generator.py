@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from harness.errors import Incompatible
-from harness.table import Schema
+
+if TYPE_CHECKING:  # records need this module, and `--help` must not wait for pandas
+    import pandas as pd
+
+    from harness.table import Schema
 
 __all__ = ["Context", "ContextAware", "Describes", "Generator", "Incompatible", "Sample", "Yield"]
 

@@ -15,8 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.commands import Command
 from harness.comparison import compare
-from harness.errors import TabOrderError, choices
+from harness.errors import TabOrderError
 from harness.notes import notes
 from harness.record import Record, finite
 from harness.standings import Policy, Row, Standings, collect
@@ -27,18 +28,26 @@ from harness.units import FAMILIES
 
 JSON_VERSION = 1
 
-USAGE = """python -m harness.leaderboard store.root=DIR [output=DIR] [sweep=NAME] [missing=drop|worst] [anchor=NAME] [draws=N] [seed=N] [rope=X]
-
-Rebuild the leaderboard from the records of a store.
-  store.root  the store, a folder that holds runs/ (required)
-  output      where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard.json and index.html go (default: the store)
-  sweep       only records of this sweep (default: all)
-  missing     drop: a dataset that some generator did not finish is left out for all; worst: each failed cell counts 0
-  anchor      the generator whose Elo rating is 1000 (default: independent)
-  draws       bootstrap draws (default: 1000); seed: of the bootstrap (default: 0)
-  rope        differences below this count as practically equal (default: 0.01)
-"""
-KEYS = ("store.root", "output", "sweep", "missing", "anchor", "draws", "seed", "rope")
+COMMAND = Command(
+    "harness.leaderboard",
+    "Rebuild the leaderboard from the records of a store.",
+    {
+        "store.root=DIR": "the store, a folder that holds runs/",
+        "output=DIR": "where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard.json and index.html go (default: the store)",
+        "sweep=NAME": "only records of this sweep (default: all)",
+        "missing=drop|worst": """drop: a dataset that some generator did not finish is left out for all;
+            worst: each failed cell counts 0 (default: drop)""",
+        "anchor=NAME": "the generator whose Elo rating is 1000 (default: independent)",
+        "draws=N": "bootstrap draws (default: 1000)",
+        "seed=N": "seed of the bootstrap (default: 0)",
+        "rope=X": "differences below this count as practically equal (default: 0.01)",
+    },
+    required=("store.root",),
+    examples=(
+        "python -m harness.leaderboard store.root=results",
+        "python -m harness.leaderboard store.root=results output=tables sweep=paper missing=worst",
+    ),
+)
 Keep = Callable[[Record], bool] | None
 
 
@@ -192,23 +201,6 @@ def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) 
     return json.dumps(finite(data), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def parse(words: Sequence[str]) -> dict[str, str]:
-    """Read ``key=value`` words.
-
-    Raises:
-        TabOrderError: for a word without ``=``, an unknown key, or no ``store.root``.
-    """
-    given: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key not in KEYS:
-            raise TabOrderError(f"{choices(key, KEYS, 'key')} Write them as key=value.")
-        given[key] = value
-    if not given.get("store.root"):
-        raise TabOrderError("give store.root=DIR, the folder of the results; output=DIR says where the tables go.")
-    return given
-
-
 def _policy(given: dict[str, str]) -> Policy:
     numbers: dict[str, Any] = {}
     for key, kind in (("draws", int), ("seed", int), ("rope", float)):
@@ -223,21 +215,17 @@ def _policy(given: dict[str, str]) -> Policy:
     return Policy(**words, **numbers)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line entry; returns the exit code (2 for the user's mistakes)."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if any(word in ("-h", "--help") for word in words):
-        print(USAGE, end="")
-        return 0
-    try:
-        given = parse(words)
-        sweep, output = given.get("sweep"), Path(given.get("output") or given["store.root"])
-        keep = (lambda record: record.sweep == sweep) if sweep else None
-        print(write(ResultStore(given["store.root"]), output, _policy(given), keep), end="")
-    except TabOrderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def _act(words: Sequence[str]) -> int:
+    given = COMMAND.parse(words)
+    sweep, output = given.get("sweep"), Path(given.get("output") or given["store.root"])
+    keep = (lambda record: record.sweep == sweep) if sweep else None
+    print(write(ResultStore(given["store.root"]), output, _policy(given), keep), end="")
     return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns its exit code."""
+    return COMMAND.run(_act, words)
 
 
 if __name__ == "__main__":

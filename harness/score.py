@@ -10,33 +10,36 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.errors import TabOrderError, choices
+from harness.commands import Command
+from harness.errors import TabOrderError
 from harness.record import Score, finite
 from harness.scoring import Scored, Table, load_metrics, load_rules, score_tables
 from harness.store import write_atomic
 
 SCORE_VERSION = 1
 
-USAGE = """python -m harness.score train=FILE test=FILE synthetic=FILE [target=COLUMN] [rules=FILE.yaml] [output=score.json] …
-
-Judge a synthetic table made with any tool. Tables are CSV or Parquet (.parquet, .pq) with the same columns in any order.
-  train       the real rows the generator saw (required)
-  test        real rows it did not see (required)
-  synthetic   the table to judge (required)
-  target      the column to predict downstream; without it there is no ML efficacy
-  task        classification or regression (default: inferred from the target)
-  condition   the column within whose categories distributions are compared (default: a categorical target)
-  rules       YAML: a list of rules, or a mapping with rules, fds, condition, resources; without fds, exact single-column
-              dependencies are mined on train and kept where they hold on test
-  evaluation  default, quick, or a YAML file like conf/evaluation/default.yaml (default: default)
-  output      where the scores go as JSON (default: only the printed table)
-  missing     cells that stand for a missing value, separated by commas, beside the empty cell, e.g. missing=NA,?
-  anchors     a folder that keeps the anchors for the next call with the same real tables
-  seed, jobs  of the evaluation (default: 0; all cores)
-"""
-KEYS = (
-    "train", "test", "synthetic", "target", "task", "condition", "rules", "evaluation", "output", "missing", "anchors", "seed", "jobs",
-)  # fmt: skip
+COMMAND = Command(
+    "harness.score",
+    "Judge a synthetic table made with any tool. Tables are CSV or Parquet (.parquet, .pq) with the same columns in any order.",
+    {
+        "train=FILE": "the real rows the generator saw",
+        "test=FILE": "real rows it did not see",
+        "synthetic=FILE": "the table to judge",
+        "target=COLUMN": "the column to predict downstream; without it there is no ML efficacy",
+        "task=NAME": "classification or regression (default: inferred from the target)",
+        "condition=COLUMN": "the column within whose categories distributions are compared (default: a categorical target)",
+        "rules=FILE.yaml": """a list of rules, or a mapping with rules, fds, condition, resources; without fds, exact
+            single-column dependencies are mined on train and kept where they hold on test""",
+        "evaluation=NAME": "default, quick, or a YAML file like conf/evaluation/default.yaml (default: default)",
+        "output=FILE.json": "where the scores go as JSON (default: only the printed table)",
+        "missing=CELL,CELL": "cells that stand for a missing value, beside the empty cell, e.g. missing=NA,?",
+        "anchors=DIR": "a folder that keeps the anchors for the next call with the same real tables",
+        "seed=N": "seed of the evaluation (default: 0)",
+        "jobs=N": "CPU cores (default: all)",
+    },
+    required=("train", "test", "synthetic"),
+    examples=("python -m harness.score train=a.csv test=b.csv synthetic=c.csv target=y output=score.json",),
+)
 
 
 def evaluate(train: Table, test: Table, synthetic: Table, **options: Any) -> tuple[Score, ...]:
@@ -92,26 +95,6 @@ def to_json(scored: Scored) -> str:
     return json.dumps(finite(content), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def parse(words: Sequence[str]) -> dict[str, str]:
-    """Read ``key=value`` words.
-
-    Raises:
-        TabOrderError: for a word without ``=``, an unknown or repeated key, or a required one missing.
-    """
-    given: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key not in KEYS:
-            raise TabOrderError(f"{choices(key, KEYS, 'key')} Write them as key=value.")
-        if key in given:
-            raise TabOrderError(f"{key} is given twice: give it once.")
-        given[key] = value
-    for key in ("train", "test", "synthetic"):
-        if not given.get(key):
-            raise TabOrderError(f"give {key}=FILE, a CSV or Parquet table; train, test and synthetic are required.")
-    return given
-
-
 def _whole(given: Mapping[str, str], key: str, default: int) -> int:
     text = given.get(key, str(default))
     if not text.isdecimal():
@@ -125,7 +108,7 @@ def run(words: Sequence[str]) -> str:
     Raises:
         TabOrderError: for anything the user can mend.
     """
-    given = parse(words)
+    given = COMMAND.parse(words)
     options: dict[str, Any] = load_rules(given["rules"]) if given.get("rules") else {}
     options |= {key: given[key] for key in ("target", "task", "condition", "anchors") if given.get(key)}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -151,18 +134,14 @@ def run(words: Sequence[str]) -> str:
     return text
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, or 2 for a mistake the user can mend."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or any(word in ("-h", "--help", "help") for word in words):
-        print(USAGE, end="")
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns its exit code."""
+
+    def act(given: Sequence[str]) -> int:
+        print(run(given))
         return 0
-    try:
-        print(run(words))
-    except TabOrderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return COMMAND.run(act, words)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from harness.errors import TabOrderError
 from harness.record import Cell, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -152,6 +155,8 @@ class ResultStore:
         Raises:
             TabOrderError: when it is missing or unreadable.
         """
+        import pandas as pd
+
         path = self.cell_dir(cell) / "synthetic.parquet"
         try:
             return pd.read_parquet(path)

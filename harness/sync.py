@@ -1,9 +1,4 @@
-"""Replay a store into W&B: ``python -m harness.sync store.root=DIR [tracker.mode=online]``. Doing it again pushes nothing twice.
-
-Words: ``store.root=DIR`` (required), ``output=DIR`` (leaderboard folder, default ``<store.root>``), and
-``tracker.project= tracker.entity= tracker.mode=auto|online|offline tracker.group= tracker.dir= tracker.timeout=SECONDS
-tracker.tables=true|false``.
-"""
+"""Replay a store into Weights & Biases: ``python -m harness.sync store.root=DIR [tracker.mode=online]``; ``--help`` lists the keys."""
 
 from __future__ import annotations
 
@@ -14,12 +9,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.commands import Command
 from harness.errors import TabOrderError, choices
 from harness.store import ResultStore
 from harness.tracking import WandbTracker
 from harness.tracking.tracker import Published
 
-USAGE = "usage: python -m harness.sync store.root=DIR [output=DIR] [tracker.mode=auto|online|offline] [tracker.<option>=VALUE …]"
+COMMAND = Command(
+    "harness.sync",
+    "Replay a store into Weights & Biases: every record and the leaderboard. Doing it again pushes nothing twice.",
+    {
+        "store.root=DIR": "the store, a folder that holds runs/",
+        "output=DIR": "where the leaderboard is written and read (default: the store)",
+        "tracker.mode=auto|online|offline": "auto: online when logged in, else offline (default: auto)",
+        "tracker.project=NAME": "W&B project (default: taborder)",
+        "tracker.entity=NAME": "user or team (default: that of whoever is logged in)",
+        "tracker.group=NAME": "run group (default: each record's sweep)",
+        "tracker.dir=DIR": "where the folder wandb/ goes (default: the store)",
+        "tracker.timeout=SECONDS": "for one run (default: 60)",
+        "tracker.tables=true|false": "whether synthetic rows may leave this machine (default: true)",
+    },
+    required=("store.root",),
+    examples=(
+        "python -m harness.sync store.root=results",
+        "python -m harness.sync store.root=results tracker.mode=online tracker.project=paper",
+    ),
+)
 TRACKER_OPTIONS = ("project", "entity", "mode", "group", "dir", "timeout", "tables")
 DEFAULT_TIMEOUT = 60.0  # nobody waits for a cell here
 
@@ -87,17 +102,7 @@ def parse(words: Sequence[str]) -> tuple[ResultStore, WandbTracker, Path]:
     Raises:
         TabOrderError: for a word that is not ``key=value``, an unknown key or an illegal value.
     """
-    legal = ["store.root", "output", *(f"tracker.{name}" for name in TRACKER_OPTIONS)]
-    given: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise TabOrderError(f"'{word}' is not key=value. {USAGE}")
-        if key not in legal:
-            raise TabOrderError(choices(key, legal, "key"))
-        given[key] = value
-    if not given.get("store.root"):
-        raise TabOrderError(f"store.root is not given. {USAGE}")
+    given = COMMAND.parse(words)
     root = Path(given["store.root"])
     if not root.is_dir():
         raise TabOrderError(f"store.root={root} is not a folder: give the folder a sweep wrote to.")
@@ -124,23 +129,19 @@ def _tracker_options(given: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code: 0, 1 when a run could not be published as asked, 2 for a user's mistake."""
-    words = sys.argv[1:] if words is None else words
-    if any(word in ("-h", "--help") for word in words):
-        print(f"{__doc__}\n{USAGE}")
-        return 0
-    try:
-        store, tracker, output = parse(words)
-        outcome = sync(store, tracker, output)
-    except TabOrderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def _act(words: Sequence[str]) -> int:
+    store, tracker, output = parse(words)
+    outcome = sync(store, tracker, output)
     for note in dict.fromkeys(outcome.notes):
         print(note, file=sys.stderr)
     print(outcome.sentence())
     missed = tracker.mode == "online" and outcome.counts["offline"]
     return 1 if outcome.counts["failed"] or missed else 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns its exit code: 1 when a run could not be published as asked."""
+    return COMMAND.run(_act, words)
 
 
 if __name__ == "__main__":

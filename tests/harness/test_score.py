@@ -136,7 +136,7 @@ def broken(files: dict[str, str], name: str, text: str) -> str:
 MISTAKES = {
     "no words at all but one": (lambda f: ["target=x"], "give train=FILE"),
     "unknown key": (lambda f: words(f, "outputs=x"), "Did you mean 'output'"),
-    "no equals sign": (lambda f: words(f, "target"), "Write them as key=value"),
+    "no equals sign": (lambda f: words(f, "target"), "has no value: write target=COLUMN"),
     "twice": (lambda f: words(f, "jobs=2"), "jobs is given twice"),
     "no such file": (lambda f: words({**f, "test": "nowhere.csv"}), "nowhere.csv does not exist"),
     "no such target": (lambda f: words(f, "target=cty"), "unknown target column|unknown column 'cty'.*Did you mean 'city'"),
@@ -165,7 +165,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_two(files, capsys, mistake: str
     make, sentence = MISTAKES[mistake]
     assert score.main(make(files)) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("error: ")
+    assert captured.err.startswith("taborder: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     import re
@@ -187,4 +187,4 @@ def test_as_a_command(files) -> None:
         [sys.executable, "-m", "harness.score", "train=x"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: give test=FILE")
+    assert done.stderr.startswith("taborder: give test=FILE")

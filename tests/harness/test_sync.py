@@ -95,9 +95,9 @@ def test_damaged_records_are_named_and_the_rest_is_pushed(store, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "store.root is not given"),
+        ([], "give store.root=DIR: it is required"),
         (["store.rot=x"], "Did you mean 'store.root'"),
-        (["store.root"], "'store.root' is not key=value"),
+        (["store.root"], "'store.root' has no value: write store.root=DIR"),
         (["store.root=/nowhere/at/all"], "is not a folder"),
         (["store.root={}", "tracker.mode=offlin"], "Did you mean 'offline'"),
         (["store.root={}", "tracker.timeout=soon"], "not a number of seconds"),
