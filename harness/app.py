@@ -124,6 +124,7 @@ def _job(plain: Mapping[str, Any]) -> Any:
         generate_limits=Limits(limits["timeout_seconds"], memory),
         score_limits=Limits(limits["score_timeout_seconds"], memory),
         threads=_threads(limits["threads"], workers),
+        cache_dir=plain["cache_dir"],
         dataset_params={key: value for key, value in plain["dataset"].items() if _is_parameter(key)},
         command=_command(),
         sweep=plain["sweep"] or choices.get("experiment"),

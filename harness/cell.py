@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from harness import environment
 from harness.datasets import Dataset, stored
+from harness.environments import Environment, EnvironmentFailed, cache_folder, ensure
 from harness.errors import TabOrderError, choices
 from harness.generator import Yield
 from harness.isolation import Limits, Outcome, run_isolated
@@ -61,6 +63,7 @@ class Job:
         generate_limits: bounds on making the table.
         score_limits: bounds on scoring it.
         threads: CPU threads for the cell.
+        cache_dir: where generators' own environments are kept; ``None``: :func:`harness.environments.cache_folder`'s default.
         dataset_params: what was asked of the dataset, for the record.
         command: the command line that reproduces this cell.
         sweep: the name under which cells are grouped.
@@ -78,6 +81,7 @@ class Job:
     generate_limits: Limits = field(default_factory=Limits)
     score_limits: Limits = field(default_factory=Limits)
     threads: int = 1
+    cache_dir: str | None = None
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
     command: str | None = None
     sweep: str | None = None
@@ -88,6 +92,8 @@ class Job:
             raise TabOrderError(choices(self.cache, get_args(CachePolicy), "cache policy"))
         if self.n_rows is not None and self.n_rows < 1:
             raise TabOrderError(f"n_rows={self.n_rows} must be at least 1, or null for as many rows as train.")
+        if self.spec.get("environment"):
+            Environment.from_config(self.spec["environment"])  # a mistake in it is told before anything is written
 
 
 @dataclass(frozen=True)
@@ -228,6 +234,11 @@ def _compute(job: Job, cell: Cell, made: dict[str, Any] | None, dataset_dir: Pat
 
 def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellProgress) -> dict[str, Any]:
     """Make the table; a finished stage is written to ``generation.json`` so that scoring can be resumed alone."""
+    try:
+        environment_dir = _environment(job, show)
+    except EnvironmentFailed as failure:
+        lacking = dict.fromkeys(("fit_seconds", "sample_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes"))
+        return {"status": "failed", "error": str(failure), "log_tail": [], **lacking}
     purpose = (cell.dataset, cell.generator)
     payload = {
         "generator": dict(job.spec),
@@ -235,6 +246,7 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
         "out_dir": str(folder.resolve()),
         "n_rows": cell.n_rows,
         "threads": job.threads,
+        "environment_dir": environment_dir,
         "seeds": {stage: derive_seed(cell.seed, *purpose, stage) for stage in ("fit", "sample")},
     }
     stages: dict[str, float | None] = {}
@@ -265,6 +277,20 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
     return facts
 
 
+def _environment(job: Job, show: CellProgress) -> str | None:
+    """The folder of the generator's own environment, if it has one. Making it (once) is not in the cell's time limit."""
+    if not job.spec.get("environment"):
+        return None
+    show.event({"stage": "environment"})
+    lines = itertools.count(1)
+
+    def detail(line: str) -> None:
+        show.event({"progress": "environment", "done": next(lines), "text": line})
+
+    asked = Environment.from_config(job.spec["environment"])
+    return str(ensure(asked, show.say, cache_folder(job.cache_dir), detail).resolve())
+
+
 def _status(outcome: Outcome, n_rows: int, stage: str) -> tuple[Status, str | None]:
     if outcome.ending == "done":
         assert outcome.result is not None
@@ -272,6 +298,8 @@ def _status(outcome: Outcome, n_rows: int, stage: str) -> tuple[Status, str | No
         return ("ok", None) if rows == n_rows else ("short_yield", f"{rows} of {n_rows} rows were delivered")
     if outcome.ending != "raised":
         return outcome.ending, f"{outcome.error} (in {stage})"
+    if outcome.exception == "RemoteCrash":
+        return "crashed", f"{outcome.error} (in {stage})"
     if outcome.exception == "Incompatible":
         return "incompatible", outcome.error
     return "failed", f"{outcome.exception} in {stage}: {outcome.error}"

@@ -72,6 +72,7 @@ class CellProgress:
         done, total = event.get("done"), event.get("total")
         parts = [f"{done:,.0f}/{total:,.0f}" if total else f"{done:,.0f}"]
         parts += [form.format(event[name]) for name, form in SHOWN.items() if event.get(name) is not None]
+        parts += [str(event["text"])] if event.get("text") else []
         left = event.get("eta_seconds")  # a generator with a time budget knows better than its share of steps tells
         if left is None and total and done:
             left = (now - self._begin) / done * (total - done)

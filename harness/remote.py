@@ -24,11 +24,12 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class RemoteError(Exception):
-    """The generator raised; the sentence names its exception. Its traceback is in the log."""
+    """The generator raised. The class raised is a subclass with the name of its exception, so that a ``MemoryError`` there is
+    one here too; its traceback is in the log."""
 
 
 class RemoteCrash(Exception):
-    """The generator's process died: a signal, ``os._exit``, memory."""
+    """The generator's process died: a signal, ``os._exit``."""
 
 
 class RemoteGenerator:
@@ -38,17 +39,20 @@ class RemoteGenerator:
         target: class path, importable there with this project on the path.
         arguments: its keyword arguments (JSON-able).
         environment: the mapping of the generator's YAML (:class:`harness.environments.Environment`).
+        folder: where that environment is ready; ``None`` makes it on :meth:`bind`, if it is not there yet.
 
     Raises:
         TabOrderError: when the environment is not well described.
     """
 
-    def __init__(self, target: str, arguments: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+    def __init__(
+        self, target: str, arguments: Mapping[str, Any], environment: Mapping[str, Any], folder: Path | None = None
+    ) -> None:
         self.target = target
         self.arguments = dict(arguments)
         self.environment = Environment.from_config(environment)
         self._context: Context | None = None
-        self._folder: Path | None = None
+        self._folder = folder
         self._process: LineProcess | None = None
 
     def bind(self, context: Context) -> None:
@@ -58,15 +62,8 @@ class RemoteGenerator:
             EnvironmentFailed: when it cannot be made.
         """
         self._context = context
-        lines = 0
-
-        def say(line: str) -> None:
-            nonlocal lines
-            lines += 1
-            print(line, file=sys.stderr, flush=True)
-            context.report("environment", lines)
-
-        self._folder = ensure(self.environment, say)
+        if self._folder is None:
+            self._folder = ensure(self.environment, lambda line: print(line, file=sys.stderr, flush=True))
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         """Fit there.
@@ -131,4 +128,4 @@ class RemoteGenerator:
         if event["event"] == "done":
             return event
         known = {"Incompatible": Incompatible, "TabOrderError": TabOrderError}.get(event["kind"])
-        raise known(event["message"]) if known else RemoteError(f"{event['kind']}: {event['message']}")
+        raise known(event["message"]) if known else type(event["kind"], (RemoteError,), {})(event["message"])

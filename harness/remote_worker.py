@@ -123,7 +123,7 @@ def main() -> None:
         request = json.loads(requests.get())
         try:
             answer = getattr(host, request.pop("do"))(**request)
-        except Exception as error:  # every failure is an answer; the traceback is for the log
+        except BaseException as error:  # every failure is an answer, SystemExit too; the traceback is for the log
             traceback.print_exc()
             say({"event": "raised", "kind": type(error).__name__, "message": str(error)})
         else:

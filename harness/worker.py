@@ -43,8 +43,12 @@ def locate(target: str) -> Any:
         ) from None
 
 
-def build(spec: Mapping[str, Any]) -> Any:
+def build(spec: Mapping[str, Any], environment_dir: Path | None = None) -> Any:
     """Call the class or function named by ``_target_`` with the other keys; with an ``environment``, in that environment.
+
+    Args:
+        spec: ``_target_``, arguments, and perhaps ``environment``.
+        environment_dir: where that environment is ready; ``None``: the generator makes it when bound.
 
     Raises:
         TabOrderError: when it cannot be imported, or does not take these arguments.
@@ -60,7 +64,7 @@ def build(spec: Mapping[str, Any]) -> Any:
     if spec.get("environment"):
         from harness.remote import RemoteGenerator
 
-        return RemoteGenerator(str(spec["_target_"]), arguments, spec["environment"])
+        return RemoteGenerator(str(spec["_target_"]), arguments, spec["environment"], environment_dir)
     return made(**arguments)
 
 
@@ -115,7 +119,7 @@ def generate(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
 
     Args:
         payload: ``generator`` (``_target_`` and arguments), ``dataset_dir``, ``out_dir``, ``n_rows``, ``seeds`` (fit, sample),
-            ``threads``.
+            ``threads``, ``environment_dir`` (of a generator with an environment of its own, else ``None``).
         emit: receives ``{"stage": name}`` at the start, the same with ``seconds`` at the end, and progress in between.
 
     Returns:
@@ -128,7 +132,8 @@ def generate(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     os.chdir(work)  # what a generator writes without saying where must not land in the user's folder
     with _stage("build", emit):
         dataset = stored.load(Path(payload["dataset_dir"]))
-        generator = build(payload["generator"])
+        ready = payload["environment_dir"]
+        generator = build(payload["generator"], None if ready is None else Path(ready))
         if isinstance(generator, ContextAware):
             generator.bind(Context(work, int(payload["threads"]), _reporter(emit)))
     notes: list[str] = []

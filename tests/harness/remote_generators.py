@@ -57,7 +57,17 @@ class Misbehaves(Plain):
 
     def fit(self, train, schema, *, seed):
         super().fit(train, schema, seed=seed)
+        print("said there by", os.getpid(), flush=True)
         match self.how:
+            case "leaves":
+                sys.exit(3)
+            case "no memory":
+                raise MemoryError("too large")
+            case "hoards":
+                self.hoard = []
+                while True:
+                    self.hoard.append(np.ones(4_000_000))
+                    time.sleep(0.01)
             case "raises":
                 raise KeyError("gone")
             case "incompatible":
@@ -74,4 +84,6 @@ class Misbehaves(Plain):
     def sample(self, n, *, seed):
         if self.how == "no frame":
             return [1, 2, 3]
+        if self.how == "works":
+            return super().sample(n, seed=seed).head(n)
         return pd.DataFrame([[1, 2]], columns=["x", "x"])

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 
+import psutil
 import pytest
 
 from harness import environments
@@ -17,27 +18,30 @@ from harness.environments import Environment, EnvironmentFailed, ensure, package
 from harness.errors import TabOrderError
 
 
-@pytest.fixture
-def wheel(tmp_path):
-    """A minimal wheel of a package ``tiny``, as a requirement."""
+def write_wheel(folder, name):
+    """A minimal wheel, as a requirement."""
     files = {
-        "tiny.py": b"VALUE = 7\n",
-        "tiny-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
-        "tiny-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}.py": b"VALUE = 7\n",
+        f"{name}_data/lib{name}.so": bytes(range(256)) * 1024,  # stands for a large library
+        f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{name}-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     digest = {
-        name: base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        for name, data in files.items()
+        path: base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        for path, data in files.items()
     }
-    record = "".join(f"{name},sha256={digest[name]},{len(data)}\n" for name, data in files.items())
-    path = tmp_path / "tiny-1.0-py3-none-any.whl"
+    record = "".join(f"{path},sha256={digest[path]},{len(data)}\n" for path, data in files.items())
+    record += f"{name}-1.0.dist-info/RECORD,,\n"
+    path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in {
-            **files,
-            "tiny-1.0.dist-info/RECORD": (record + "tiny-1.0.dist-info/RECORD,,\n").encode(),
-        }.items():
-            archive.writestr(name, data)
-    return f"tiny @ {path.as_uri()}"
+        for inside, data in {**files, f"{name}-1.0.dist-info/RECORD": record.encode()}.items():
+            archive.writestr(inside, data)
+    return f"{name} @ {path.as_uri()}"
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    return write_wheel(tmp_path, "tiny")
 
 
 def test_made_once_and_reused(wheel, tmp_path):
@@ -58,10 +62,24 @@ def test_made_once_and_reused(wheel, tmp_path):
     assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith(".")] == []
 
 
+def test_environments_share_what_is_large_and_equal(wheel, tmp_path):
+    said = []
+    folders = [ensure(Environment(name, (wheel,)), said.append, tmp_path / "cache") for name in ("one", "two")]
+    sources, libraries = (
+        [next(folder.glob(f"lib/python*/site-packages/{name}")) for folder in folders]
+        for name in ("tiny.py", "tiny_data/libtiny.so")
+    )
+    assert libraries[0].samefile(libraries[1])
+    assert not sources[0].samefile(sources[1])
+    assert libraries[1].read_bytes() == bytes(range(256)) * 1024
+    assert "ready" in said[-1]
+    assert folders[0].stat().st_mode & 0o777 == 0o755
+
+
 def test_unwanted_packages_are_removed(wheel, tmp_path):
-    folder = ensure(Environment("small", (wheel,), remove=("tiny",)), lambda _: None, tmp_path / "cache")
-    assert packages_of(folder)
-    assert "tiny" not in packages_of(folder)
+    asked = Environment("small", (wheel, write_wheel(tmp_path, "broken")), remove=("broken",))
+    folder = ensure(asked, lambda _: None, tmp_path / "cache")
+    assert packages_of(folder) == {"tiny": "1.0"}
 
 
 MAKE = """
@@ -77,6 +95,10 @@ def start(wheel, cache):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
+def stray(cache):
+    return [p for p in psutil.process_iter(["cmdline"]) if str(cache) in " ".join(p.info["cmdline"] or [])]
+
+
 def test_a_killed_making_leaves_nothing_in_its_place_and_is_made_up_for(wheel, tmp_path):
     cache = tmp_path / "cache"
     folder = cache / Environment("small", (wheel,)).folder_name
@@ -84,14 +106,26 @@ def test_a_killed_making_leaves_nothing_in_its_place_and_is_made_up_for(wheel, t
         maker = start(wheel, cache)
         maker.stdout.readline()
         time.sleep(pause)
-        os.killpg(maker.pid, signal.SIGKILL)
+        maker.kill()  # alone: what it started must not live on
         maker.wait()
         assert not folder.exists() or packages_of(folder)
+    psutil.wait_procs(stray(cache), timeout=5)
+    assert stray(cache) == []
     last = start(wheel, cache)
     out, _ = last.communicate(timeout=120)
     assert out.splitlines()[-1] == str(folder)
     assert packages_of(folder)["tiny"] == "1.0"
     assert [path.name for path in cache.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_interrupted_making_leaves_nothing_at_all(wheel, tmp_path):
+    maker = start(wheel, tmp_path / "cache")
+    maker.stdout.readline()
+    time.sleep(1.0)
+    maker.send_signal(signal.SIGINT)
+    maker.wait(timeout=20)
+    assert maker.returncode != 0
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
 def test_two_processes_make_one(wheel, tmp_path):
@@ -107,6 +141,25 @@ def test_what_cannot_be_installed_is_named_and_leaves_nothing(tmp_path):
     with pytest.raises(EnvironmentFailed, match=r"environment 'small' could not be made: ERROR.*nowhere\.whl"):
         ensure(Environment("small", (missing,)), lambda _: None, tmp_path / "cache")
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] in ([".lock"], [])
+
+
+def test_a_pin_that_does_not_exist_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(EnvironmentFailed, match=r"pip finds no tiny==9\.9 for Python 3\.\d+\.\d+: check the pin"):
+        ensure(Environment("small", ("tiny==9.9",)), lambda _: None, tmp_path / "cache")
+
+
+def test_without_a_network_the_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(EnvironmentFailed, match="the package index cannot be reached"):
+        ensure(Environment("small", ("tiny==9.9",)), lambda _: None, tmp_path / "cache")
+
+
+def test_a_folder_that_cannot_be_written_is_named(wheel, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFailed, match=r"could not be made in .*file/environments .*cache_dir=DIR"):
+        ensure(Environment("small", (wheel,)), lambda _: None, tmp_path / "file" / "environments")
 
 
 def test_a_python_that_is_not_here_is_named(wheel, tmp_path):

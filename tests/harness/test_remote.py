@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,14 @@ import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
+from harness.cell import Evaluation, Job, run_cell
+from harness.datasets import Dataset
 from harness.environments import Environment, python_of
 from harness.errors import Incompatible, TabOrderError
 from harness.generator import Context, Generator
+from harness.isolation import Limits
 from harness.remote import RemoteCrash, RemoteError, RemoteGenerator
+from harness.store import ResultStore
 from harness.table import Column, Schema, conform
 from harness.worker import build
 from tests.harness import remote_generators
@@ -91,7 +96,8 @@ def test_plain_classes_and_mixed_cells_mean_the_same_as_here(tmp_path):
 @pytest.mark.parametrize(
     ("how", "error", "sentence"),
     [
-        ("raises", RemoteError, "KeyError: 'gone'"),
+        ("raises", RemoteError, "'gone'"),
+        ("leaves", RemoteError, "3"),
         ("incompatible", Incompatible, "no columns of this kind"),
         ("mistake", TabOrderError, "epochs is -1"),
         ("exits", RemoteCrash, "the process ended with code 3"),
@@ -100,8 +106,11 @@ def test_plain_classes_and_mixed_cells_mean_the_same_as_here(tmp_path):
 )
 def test_what_happens_there_is_known_here(how, error, sentence):
     generator = remote("Misbehaves", how=how)
-    with pytest.raises(error, match=sentence):
+    with pytest.raises(error, match=sentence) as raised:
         generator.fit(TRAIN, SCHEMA, seed=0)
+    generator.close()
+    if error is RemoteError:
+        assert type(raised.value).__name__ == {"raises": "KeyError", "leaves": "SystemExit"}[how]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +138,77 @@ def test_a_spec_with_an_environment_is_built_remotely_and_checked_here():
     assert isinstance(build({**spec, "environment": None}), remote_generators.Echo)
     with pytest.raises(TabOrderError, match="cannot be called with"):
         build({**spec, "lable": "x"})
+
+
+def cell(how, root, **changes):
+    spec = {"_target_": "tests.harness.remote_generators.Misbehaves", "how": how, "environment": ENVIRONMENT}
+    data = Dataset("tiny", SCHEMA, TRAIN, TRAIN.copy(), checksum="0" * 64)
+    shapes = {"_target_": "harness.metrics.distribution.ColumnShapes"}
+    job = Job(data, "remote", spec, 0, Evaluation((shapes,)), ResultStore(root / "store"), n_rows=2, **changes)
+    return run_cell(replace(job, cache_dir=job.cache_dir or str(root / "cache"))).record
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "words"),
+    [
+        ("works", "ok", ""),
+        ("raises", "failed", "KeyError in fit: 'gone'"),
+        ("incompatible", "incompatible", "no columns of this kind"),
+        ("segfaults", "crashed", "killed by SIGSEGV"),
+        ("no memory", "out_of_memory", "MemoryError: too large"),
+    ],
+)
+def test_a_cell_ends_as_it_would_without_an_environment(tmp_path, how, status, words):
+    record = cell(how, tmp_path)
+    assert record.status == status
+    assert words in (record.error or "")
+    assert any("said there" in line for line in record.log_tail) == (status != "ok")
+    if status == "ok":
+        assert record.generator_info["environment"]["packages"] == {"pandas": "2.3.3"}
+
+
+def gone(pid):
+    """Whether a process ends within some seconds (perhaps nobody has collected its exit code yet)."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("how", "limits", "status"),
+    [("hangs", Limits(timeout_seconds=4), "timeout"), ("hoards", Limits(60, memory_gib=1.5), "out_of_memory")],
+)
+def test_limits_reach_the_process_there(tmp_path, how, limits, status):
+    record = cell(how, tmp_path, generate_limits=limits)
+    assert record.status == status
+    (said,) = [line for line in record.log_tail if line.startswith("said there by ")]
+    assert gone(int(said.split()[-1]))
+
+
+def test_a_cell_whose_environment_cannot_be_made_says_why_and_is_tried_again(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    record = cell("works", tmp_path, cache_dir=str(blocked))
+    assert record.status == "failed"
+    assert record.error.startswith(f"environment 'stand-in' could not be made in {blocked}/environments")
+    assert cell("works", tmp_path).status == "ok"
+
+
+def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatch):
+    made = tmp_path / "cache" / "environments" / Environment.from_config(ENVIRONMENT).folder_name
+
+    def slow(*given):
+        time.sleep(4)
+        return made
+
+    monkeypatch.setattr("harness.cell.ensure", slow)
+    assert cell("works", tmp_path, generate_limits=Limits(timeout_seconds=3.5)).status == "ok"
 
 
 def test_the_process_there_dies_with_the_process_here(tmp_path):
