@@ -144,8 +144,12 @@ def lines(
     series: Mapping[str, Sequence[tuple[float, Estimate]]],
     levels: Mapping[str, float] | None = None,
     log_x: bool = False,
+    log_y: bool = False,
 ) -> None:
-    """One line per series through (x, value) with intervals; ``levels`` are dashed horizontal lines."""
+    """One line per series through (x, value) with intervals; ``levels`` are dashed horizontal lines.
+
+    On a logarithmic vertical axis values of 0 and what of an interval reaches down to 0 cannot be drawn and are cut off.
+    """
     with figure(path, 5.4, 3.4) as (_, axes):
         for index, (name, points) in enumerate(list(series.items())[:MOST_SERIES]):
             found = sorted(points, key=lambda point: point[0])
@@ -171,7 +175,11 @@ def lines(
             axes.set_xticks(places, [f"{x:,.0f}" for x in places])
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+        if log_y:
+            axes.set_yscale("log", nonpositive="clip")
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        if not log_y:
+            axes.set_ylim(bottom=0)
         axes.set_title(textwrap.fill(title, 62), loc="left")
         axes.grid()
         axes.legend(fontsize=7.5)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import TabOrderError, choices
-from harness.experiments import orders, questions, settings, sizes
+from harness.experiments import budget, orders, questions, settings, sizes
 from harness.experiments.study import Result, Study
 from harness.leaderboard import build
 from harness.record import Record
@@ -24,6 +24,7 @@ OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
     "rq4": questions.rq4,
     "rq5": sizes.rq5,
     "ablation_order": orders.ablation_order,
+    "order_budget": budget.order_budget,
     "ablation_decoding": settings.ablation_decoding,
     "ablation_model_size": sizes.ablation_model_size,
     "difficulty_context": settings.difficulty_context,

@@ -135,6 +135,7 @@ EXPECTED = {
     "rq4": ["ml_efficacy.csv", "gap_to_real.csv", "ml_efficacy_roc_auc.png"],
     "rq5": ["order_contrast_by_model.csv", "violation_by_size_toy.png"],
     "ablation_order": ["fd_violation_by_order.csv", "intro_observation_order.png", "method_edge_building_toy.svg", "method_graph_search_toy.svg", "method_overview.svg"],
+    "order_budget": ["orders.csv", "orders.md"],
     "ablation_decoding": ["yield_and_cost.csv", "violation_by_decoding.png"],
     "ablation_model_size": ["ablation_model_size_toy.svg"],
     "difficulty_context": ["violation.csv"],
@@ -190,6 +191,38 @@ def test_difficulty_reads_the_dataset_parameter(tmp_path):
     )
     assert "fd order: from 0.01 [0, 0.0348] at 1 to 0.01 [0, 0.0348] at 5" in answer
     assert (tmp_path / "o" / "difficulty_statistic" / "rq_statistic_difficulty.png").exists()
+
+
+def test_order_budget_compares_equal_budgets(tmp_path):
+    def made(order, seed, epochs, rate, decoding="template", **params):
+        params = {"order": order, "epochs": epochs, "decoding": decoding, "max_train_seconds": None, **params}
+        scores = {FD: rate, "distribution.column_shapes": 0.9}
+        return make_record("toy", "permutation_aware_llm", seed, scores=scores, cell={"params": params})
+
+    records = [
+        made(order, seed, epochs, (rate + 0.01 * seed) / epochs)
+        for epochs in (1, 10)
+        for order, rate in (("fd", 0.01), ("fixed_random", 0.1), ("random", 0.19))
+        for seed in (0, 1, 2)
+    ]
+    records += [made("fd", seed, 10, 0.0, "fd_constrained") for seed in (0, 1, 2)]
+    records += [made("fd", 0, None, 0.5, max_train_seconds=60.0)]
+    answer = write("order_budget", make_store(tmp_path / "s", records, tables=False), tmp_path / "o")
+    with (tmp_path / "o" / "order_budget" / "orders.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epochs"], row["decoding"], row["order"], row["seeds"]) for row in rows] == [
+        *((str(e), "template", o, "3") for e in (1.0, 10.0) for o in ("fd", "fixed_random", "random")),
+        ("10.0", "fd_constrained", "fd", "3"),
+    ]
+    assert [float(row["FD violation"]) for row in rows] == pytest.approx([0.02, 0.11, 0.2, 0.002, 0.011, 0.02, 0])
+    assert [row["share of random's"][:4] for row in rows] == ["0.1", "0.55", "1.0", "0.1", "0.55", "1.0", ""]
+    # t(.975, 2)·.01/√3 = .0248
+    assert float(rows[1]["FD violation_high"]) == pytest.approx(0.1348, abs=1e-4)
+    assert float(rows[1]["column shapes"]) == 0.9
+    assert "toy, 10 epochs, template: fd 0.002 [0, 0.00448], random 0.02 [0.0175, 0.0225]" in answer
+    assert "10.0% of random's" in answer
+    assert "1 run with a budget in seconds left out." in answer
+    assert (tmp_path / "o" / "order_budget" / "violation_by_budget_toy.svg").stat().st_size > 0
 
 
 def test_hostile_names_stay_inside_the_folder_and_are_drawn(tmp_path):
