@@ -6,6 +6,7 @@ Throughout, a missing cell is a value like any other, and a float column is comp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -93,7 +94,8 @@ class MiningOptions:
             20 is an accident. 0 keeps all.
         min_gain: least value of 1 − g3 / (g3 after the right side is shuffled): how much of the error left by chance the left side
             removes. A left side of many values has a low g3 with anything; this asks for more. Exact dependencies have gain 1.
-        time_limit_seconds: the search ends here with what it has; the result says so.
+        time_limit_seconds: the search ends here, coding of the columns included, with what it has; the result says so. One left
+            side is always checked to its end.
         backend: ``numpy``, or ``hyfd`` (complete HyFD from desbordante, exact dependencies only, an optional extra).
     """
 
@@ -307,7 +309,8 @@ def mine(frame: pd.DataFrame, schema: Schema, options: MiningOptions | None = No
     """
     from harness import fd_mining  # it needs the values above
 
+    began = time.monotonic()
     options = (options or MiningOptions()).changed(changes)
     encoder = Encoder(schema, frame)
     columns = [encoder.codes((name,)) for name in schema.names]
-    return fd_mining.search(schema.names, columns, options)
+    return fd_mining.search(schema.names, columns, options, began=began)

@@ -43,6 +43,7 @@ class _Search:
     names: list[str]
     columns: list[Codes]
     options: MiningOptions
+    began: float
     found: dict[tuple[tuple[int, ...], int], float] = field(default_factory=dict)
     rejected: list[tuple[FunctionalDependency, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -54,7 +55,7 @@ class _Search:
         counts = [np.bincount(column.values, minlength=1) for column in self.columns]
         self.top = [float(count.max()) / max(1, self.rows) for count in counts]
         self.gini = [1 - float(((count / max(1, self.rows)) ** 2).sum()) for count in counts]
-        self.end = time.monotonic() + self.options.time_limit_seconds
+        self.end = self.began + self.options.time_limit_seconds
         self.shuffle = rng(0, "fd mining").permutation(self.rows)
         chosen = self.shuffle[: max(SAMPLES)]
         self.sample = np.stack([column.values[chosen] for column in self.columns], axis=1)
@@ -66,9 +67,9 @@ class _Search:
         return lhs_size / max(1, self.rows)
 
 
-def search(names: list[str], columns: list[Codes], options: MiningOptions) -> MiningResult:
-    """Mine coded columns (one :class:`Codes` per name, all of one length)."""
-    state = _Search(names, columns, options)
+def search(names: list[str], columns: list[Codes], options: MiningOptions, *, began: float) -> MiningResult:
+    """Mine coded columns (one :class:`Codes` per name, all of one length); the time limit counts from ``began`` (monotonic)."""
+    state = _Search(names, columns, options, began)
     targets = _targets(state)
     if options.backend == "hyfd":
         _search_hyfd(state, targets)

@@ -47,6 +47,9 @@ POLICIES = ("random", "fixed_random", "original", "fd", "fd_reversed", "fd_refer
 
 Edge = tuple[str, str]
 
+MOST_LISTED = 1000
+"""A record lists at most so many dependencies and so many edges: unfiltered ones of a wide table go into the hundred thousands."""
+
 REFERENCE_MAX_LHS = 8
 """Left sides of ``fd_reference``: as large as any minimal dependency of the paper's tables."""
 
@@ -72,14 +75,22 @@ class ColumnOrder:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able facts for the record: ``policy, column_order, edges, fds, components, notes``."""
+        """JSON-able facts for the record: ``policy, column_order, edges, fds, components, notes``.
+
+        Of edges and dependencies the first :data:`MOST_LISTED` (strongest edges, smallest left sides); a note says so.
+        """
+        cut = [
+            f"the first {MOST_LISTED} of {len(found)} {what} are listed."
+            for found, what in ((self.edges, "edges"), (self.fds, "dependencies"))
+            if len(found) > MOST_LISTED
+        ]
         return {
             "policy": self.policy,
             "column_order": None if self.names is None else list(self.names),
-            "edges": [list(edge) for edge in self.edges],
-            "fds": [fd.to_json() for fd in self.fds],
+            "edges": [list(edge) for edge in self.edges[:MOST_LISTED]],
+            "fds": [fd.to_json() for fd in self.fds[:MOST_LISTED]],
             "components": [list(component) for component in self.components],
-            "notes": list(self.notes),
+            "notes": [*self.notes, *cut],
         }
 
 

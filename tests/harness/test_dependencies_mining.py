@@ -158,6 +158,14 @@ def test_time_limit_ends_the_search_and_is_told() -> None:
     assert any("time limit of 1e-09 s after 0 of 4 single columns" in note for note in result.notes)
 
 
+def test_time_limit_counts_the_coding_of_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, *[61.0] * 10])  # mine begins at 0; all columns are coded, and the search begins, at 61 s
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    result = mine(*simulated(5), time_limit_seconds=60)
+    assert result.limit_hit
+    assert result.fds == ()
+
+
 def test_a_hundred_columns_end() -> None:
     generator = np.random.default_rng(0)
     sizes = np.resize([2, 10, 100, 1500, 4000], 99)
