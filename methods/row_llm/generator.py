@@ -50,7 +50,7 @@ class RowLLM:
         version: raised whenever equal configurations give other tables than before.
     """
 
-    version = "1"
+    version = "2"
 
     def __init__(
         self,

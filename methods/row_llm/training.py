@@ -18,6 +18,10 @@ from methods.row_llm.chunks import Chunks
 from methods.row_llm.config import TrainingConfig
 from methods.row_llm.model import Head
 
+BETAS = (0.9, 0.95)
+"""AdamW's decay rates, those of GPT-3 (Brown et al., 2020). Against torch's (0.9, 0.999), us_location, 5 epochs, two seeds: broken
+dependencies .0016 and .0015 for .0038 and .0035, held-out rows .003 and .023 bits better, at the same speed."""
+
 
 class Batches:
     """Batches of rows with next-token targets.
@@ -157,7 +161,9 @@ def train(
     device = head.model.device
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if device.type == "cuda" else "no")
     parameters = list(trained(head).values())
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.learning_rate, betas=BETAS, weight_decay=config.weight_decay, fused=True
+    )
     progress = Progress()
     if folder is not None and (folder / "progress.json").exists():
         progress = load_checkpoint(folder, head, optimizer)
