@@ -259,8 +259,8 @@ class GaussianCopula(_Synthesizer):
 
 def _check_positive(**numbers: int) -> None:
     for name, value in numbers.items():
-        if value < 1:
-            raise TabOrderError(f"{name} is {value}: give a whole number of at least 1.")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise TabOrderError(f"{name} is {value!r}: give a whole number of at least 1.")
 
 
 def _gpu() -> bool:

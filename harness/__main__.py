@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
+from typing import Any
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+
+def task(config: Any) -> None:
+    """One job; what it needs is imported here, so that ``--help`` does not wait for it."""
+    from harness.app import run
+
+    run(config)
 
 
 def main() -> int:
@@ -16,11 +21,16 @@ def main() -> int:
     os.environ["TABORDER_RUN_ID"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     import hydra
 
-    from harness import console
-    from harness.app import run
+    from harness import console, explain
+    from harness.__main__ import task  # by its importable name: workers of a sweep receive it
 
-    task = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run)
-    return console.guarded(task)
+    command = hydra.main(version_base="1.3", config_path=str(explain.CONF), config_name="config")(task)
+
+    def checked() -> None:
+        sys.argv[1:] = explain.checked(sys.argv[1:])
+        command()
+
+    return console.guarded(checked)
 
 
 if __name__ == "__main__":

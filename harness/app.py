@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +18,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.errors import TabOrderError
 from harness.explain import explain
-from harness.isolation import Limits
 from harness.progress import CellProgress, seconds
 from harness.store import ResultStore, safe_name
 from harness.sweep import TOTAL_VARIABLE, JobOutcome
@@ -32,6 +30,7 @@ MISTAKES: list[Exception] = []
 
 _SAID: set[str] = set()
 _LOADED: dict[str, Any] = {}
+_TRACKERS: dict[str, Any] = {}
 
 
 def run(config: DictConfig) -> None:
@@ -64,10 +63,10 @@ def _label(config: DictConfig) -> str:
 
 def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     from harness.cell import CellResult, run_cell
-    from harness.worker import build
 
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     begin = time.monotonic()
+    tracker = _tracker(plain["tracker"])  # before the cell: a mistake in it must not show hours later
     result: CellResult = run_cell(_job(plain), progress)
     cell = result.cell
     if result.record is None:
@@ -75,8 +74,8 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
         return JobOutcome(_label(config), "absent", result.how)
     record = result.record
     progress.say(_line(result, time.monotonic() - begin))
-    if result.how != "reused" and plain["tracker"] is not None:
-        note = build(plain["tracker"]).publish(record, ResultStore(plain["store"]["root"]))
+    if result.how != "reused":
+        note = tracker.publish(record, ResultStore(plain["store"]["root"]))
         if note and note not in _SAID:
             _SAID.add(note)
             progress.say(note)
@@ -98,8 +97,23 @@ def _line(result: Any, elapsed: float) -> str:
     return f"{record.status}, {result.how} in {seconds(elapsed)} ({spent}){extra}"
 
 
+def _tracker(spec: Mapping[str, Any] | None) -> Any:
+    """The tracker a configuration asks for, one per process: what it learnt about the server holds for the next cells."""
+    from harness.tracking import NoTracker
+    from harness.worker import build
+
+    key = repr(spec)
+    if key not in _TRACKERS:
+        _TRACKERS[key] = NoTracker() if spec is None else build(spec)
+    return _TRACKERS[key]
+
+
 def _job(plain: Mapping[str, Any]) -> Any:
+    import psutil
+
     from harness.cell import Evaluation, Job
+    from harness.isolation import Limits
+    from harness.worker import check
 
     choices = HydraConfig.get().runtime.choices
     name = plain["generator_name"] or choices["generator"]
@@ -110,20 +124,25 @@ def _job(plain: Mapping[str, Any]) -> Any:
         if limits["memory_gib"] == "auto"
         else limits["memory_gib"]
     )
+    check(plain["generator"])
+    evaluation = Evaluation(
+        tuple(plain["evaluation"]["metrics"].values()), _integer(plain["evaluation"]["seed"], "evaluation.seed")
+    )
+    evaluation.identities()  # a mistake in a metric must not show after hours of training
+    threads = _threads(limits["threads"], workers)
     dataset = _dataset(plain["dataset"])
-    evaluation = plain["evaluation"]
     return Job(
         dataset=dataset,
         generator=safe_name(str(name), "generator"),
         spec=plain["generator"],
         seed=_integer(plain["seed"], "seed"),
         n_rows=None if plain["n_rows"] is None else _integer(plain["n_rows"], "n_rows"),
-        evaluation=Evaluation(tuple(evaluation["metrics"].values()), _integer(evaluation["seed"], "evaluation.seed")),
+        evaluation=evaluation,
         store=ResultStore(plain["store"]["root"]),
         cache=plain["cache"],
         generate_limits=Limits(limits["timeout_seconds"], memory),
         score_limits=Limits(limits["score_timeout_seconds"], memory),
-        threads=_threads(limits["threads"], workers),
+        threads=threads,
         cache_dir=plain["cache_dir"],
         dataset_params={key: value for key, value in plain["dataset"].items() if _is_parameter(key)},
         command=_command(),
@@ -181,7 +200,11 @@ def _threads(wanted: Any, workers: int) -> int:
 
     if wanted is None:
         return max(1, available_cpus() // workers)
-    return max(1, _integer(wanted, "limits.threads"))
+    if _integer(wanted, "limits.threads") < 1:
+        raise TabOrderError(
+            f"limits.threads={wanted} must be at least 1, or null for the machine's, divided among workers."
+        )
+    return int(wanted)
 
 
 def _command() -> str:

@@ -25,6 +25,7 @@ class Incompatible(Exception):
 def choices(value: object, legal: Iterable[str], what: str) -> str:
     """Say that ``value`` is not a legal ``what``, list the legal ones and suggest the nearest."""
     options = sorted(map(str, legal))
-    near = get_close_matches(str(value), options, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    lowered = {option.lower(): option for option in options}
+    near = get_close_matches(str(value).lower(), lowered, n=1)
+    hint = f" Did you mean '{lowered[near[0]]}'?" if near else ""
     return f"unknown {what} '{value}': the choices are {', '.join(options)}.{hint}"

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from harness.datasets import stored
-from harness.errors import TabOrderError
+from harness.errors import TabOrderError, choices
 from harness.generator import Context, ContextAware, Describes, Sample, Yield
 from harness.isolation import Emit
 from harness.record import finite
@@ -43,6 +43,42 @@ def locate(target: str) -> Any:
         ) from None
 
 
+def check(spec: Mapping[str, Any]) -> None:
+    """Refuse a spec whose ``_target_`` cannot be imported or does not take its arguments; nothing is called.
+
+    Raises:
+        TabOrderError: naming the argument and the legal ones.
+    """
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("_target_"), str):
+        raise TabOrderError(f"{spec!r} names nothing to build: give a mapping with _target_=package.module.Class.")
+    target = spec["_target_"]
+    made = locate(target)
+    arguments = _arguments(spec)
+    try:
+        signature = inspect.signature(made)
+    except (TypeError, ValueError):  # no signature to look at
+        return
+    known = {
+        name for name, one in signature.parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    }
+    unknown = [name for name in arguments if name not in known]
+    takes_any = any(one.kind == one.VAR_KEYWORD for one in signature.parameters.values())
+    if unknown and not takes_any:
+        raise TabOrderError(
+            choices(unknown[0], known, f"argument of {target}")
+            if known
+            else f"{target} takes no argument '{unknown[0]}'."
+        )
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise TabOrderError(f"{target} cannot be called: {error}; give it a value.") from None
+
+
+def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in ("_target_", "_convert_", "environment")}
+
+
 def build(spec: Mapping[str, Any], environment_dir: Path | None = None) -> Any:
     """Call the class or function named by ``_target_`` with the other keys; with an ``environment``, in that environment.
 
@@ -53,14 +89,8 @@ def build(spec: Mapping[str, Any], environment_dir: Path | None = None) -> Any:
     Raises:
         TabOrderError: when it cannot be imported, or does not take these arguments.
     """
-    arguments = {key: value for key, value in spec.items() if key not in ("_target_", "_convert_", "environment")}
-    made = locate(str(spec["_target_"]))
-    try:
-        inspect.signature(made).bind(**arguments)
-    except TypeError as error:
-        raise TabOrderError(f"{spec['_target_']} cannot be called with {sorted(arguments)}: {error}.") from None
-    except ValueError:  # no signature to look at
-        pass
+    check(spec)
+    made, arguments = locate(spec["_target_"]), _arguments(spec)
     if spec.get("environment"):
         from harness.remote import RemoteGenerator
 
@@ -216,4 +246,4 @@ def score(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     return {"scores": [finite(asdict(one)) for one in scores]}
 
 
-__all__ = ["build", "generate", "locate", "score", "use_threads"]
+__all__ = ["build", "check", "generate", "locate", "score", "use_threads"]

@@ -94,6 +94,20 @@ class ColumnOrder:
         }
 
 
+def check_policy(policy: str, given: Sequence[str] | None) -> None:
+    """Refuse what no table can make legal.
+
+    Raises:
+        TabOrderError: on an unknown policy, or a list of columns with any policy but ``given``, which needs one.
+    """
+    if policy not in POLICIES:
+        raise TabOrderError(choices(policy, POLICIES, "column order policy"))
+    if (given is not None) != (policy == "given"):
+        raise TabOrderError(
+            f"order policy '{policy}' and the list of columns {given} do not fit: a list belongs to policy 'given', which needs one."
+        )
+
+
 def column_order(
     policy: str,
     frame: pd.DataFrame,
@@ -116,12 +130,7 @@ def column_order(
     Raises:
         TabOrderError: on an unknown policy or option, or a given order that is not a permutation of the columns.
     """
-    if policy not in POLICIES:
-        raise TabOrderError(choices(policy, POLICIES, "column order policy"))
-    if (given is not None) != (policy == "given"):
-        raise TabOrderError(
-            f"order policy '{policy}' and the list of columns {given} do not fit: a list belongs to policy 'given', which needs one."
-        )
+    check_policy(policy, given)
     options = mining if isinstance(mining, MiningOptions) else MiningOptions().changed(mining or {})
     names = schema.names
     if policy == "random":

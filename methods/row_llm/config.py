@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from harness.errors import TabOrderError, choices
+from methods.column_order import check_policy
 
 Mode = Literal["free", "template", "constrained", "fd_constrained"]
 DEVICES = ("auto", "cpu", "cuda")
@@ -145,6 +146,7 @@ class RowConfig:
     device: str
 
     def __post_init__(self) -> None:
+        check_policy(self.order, self.given_order)
         if self.digits_per_token not in (1, 2, 3):
             raise TabOrderError(f"digits_per_token={self.digits_per_token} must be 1, 2 or 3.")
         if self.sample_batch < 1:
