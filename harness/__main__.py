@@ -21,12 +21,13 @@ def main() -> int:
     os.environ["TABORDER_RUN_ID"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     import hydra
 
-    from harness import console, explain
+    from harness import console, explain, grids
     from harness.__main__ import task  # by its importable name: workers of a sweep receive it
 
     command = hydra.main(version_base="1.3", config_path=str(explain.CONF), config_name="config")(task)
 
     def checked() -> None:
+        grids.register()
         sys.argv[1:] = explain.checked(sys.argv[1:])
         command()
 

@@ -35,7 +35,7 @@ def _share(value: float, what: str) -> None:
 
 
 def simulated(
-    name: str,
+    name: str | None,
     base: int,
     *,
     train_rows: int = 8000,
@@ -55,7 +55,7 @@ def simulated(
     shuffled and split, as in the paper's files.
 
     Args:
-        name: folder-safe.
+        name: folder-safe; ``None`` for ``simulated_base<b>``, with ``_context<k>`` when there are context columns.
         base: b ≥ 1; the table has 8b distinct rows before context columns. With b = 1, D is constant.
         train_rows: number of training rows.
         test_rows: number of test rows.
@@ -64,11 +64,12 @@ def simulated(
         context_values: categories of each context column.
         seed: of the shuffle and the context columns.
         rules: domain rules.
-        fds: curated dependencies.
+        fds: curated dependencies; ``None`` for the chain, without C→D when D is constant.
         condition: conditioning column.
         max_train_rows: use at most this many training rows.
         subsample_seed: decides which.
     """
+    name = name or f"simulated_base{base}" + (f"_context{context_columns}" if context_columns else "")
     for value, least, what in (
         (base, 1, "base"),
         (train_rows, 2, "train_rows"),
@@ -79,6 +80,8 @@ def simulated(
         _at_least(value, least, f"{what} of dataset '{name}'")
     rows = train_rows + test_rows
     a = rng(seed, "simulated", "rows").permutation(np.arange(rows) % (8 * base))
+    if fds is None:
+        fds = [{"lhs": x, "rhs": y, "g3": 0.0} for x, y in ("AB", "BC", "CD") if y != "D" or base > 1]
     numbers = {"A": a, "B": a % (4 * base), "C": a % (2 * base), "D": a % base}
     context = rng(seed, "simulated", "context")
     for k in range(1, context_columns + 1):
