@@ -20,7 +20,7 @@ from harness.errors import TabOrderError
 from harness.explain import explain
 from harness.progress import CellProgress, seconds
 from harness.store import ResultStore, safe_name
-from harness.sweep import TOTAL_VARIABLE, JobOutcome
+from harness.sweep import TOTAL_VARIABLE, JobOutcome, cell_name
 
 SINGLE: list[JobOutcome] = []
 """The outcome of a single run in this process; the command line reads it after Hydra returns."""
@@ -79,7 +79,8 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
         if note and note not in _SAID:
             _SAID.add(note)
             progress.say(note)
-    return JobOutcome(f"{cell.dataset} · {cell.generator} · seed {cell.seed}", record.status, result.how, record.error)
+    label = f"{cell.dataset} · {cell.generator} · seed {cell.seed}"
+    return JobOutcome(label, record.status, result.how, record.error, cell_name(cell))
 
 
 def _line(result: Any, elapsed: float) -> str:
@@ -208,5 +209,7 @@ def _threads(wanted: Any, workers: int) -> int:
 
 
 def _command() -> str:
-    """The command line that runs this one cell again."""
-    return shlex.join(["python", "-m", "harness", *HydraConfig.get().overrides.task])
+    """The command line that runs this one cell again, outside the grids it was part of."""
+    hydra = HydraConfig.get()
+    alone = ["hydra.mode=RUN"] if hydra.mode == RunMode.MULTIRUN and "grids" in hydra.sweeper else []
+    return shlex.join(["python", "-m", "harness", *hydra.overrides.task, *alone])

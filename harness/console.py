@@ -10,7 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import app, sweep
+from harness import app, grids, sweep
 from harness.errors import TabOrderError
 from harness.explain import explain
 from harness.record import SCORED
@@ -51,11 +51,17 @@ def _finish(done: sweep.Finished) -> int:
         return _say(f"no cell could run: {invalid[0].error}", 2)
     store, output = ResultStore(done.config["store.root"]), Path(done.config["output"])
     try:
-        print(leaderboard.write(store, output), flush=True)
+        if grids.PLANS:
+            from harness.experiments import conclude
+
+            for said in conclude(grids.PLANS[-1], sweep.numbered_outcomes(done.folder), store, output):
+                print(said, flush=True)
+        else:
+            print(leaderboard.write(store, output), flush=True)
         for name in done.config["outputs"] or []:
             from harness import experiments
 
-            print(f"{name}: {experiments.write(name, store, output)}", flush=True)
+            print(f"{name}: {experiments.write(name, store, output / name)}", flush=True)
     except TabOrderError as error:
         print(f"taborder: {error}", file=sys.stderr)
     for one in done.outcomes:

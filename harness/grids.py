@@ -9,20 +9,24 @@ once.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf
 
 from harness.errors import TabOrderError
 from harness.sweep import TOTAL_VARIABLE
 
 Grids = Mapping[str, Mapping[str, Any]]
 Job = tuple[str, ...]
+
+NAMESPACE = "hydra_plugins.taborder"
 
 
 @dataclass(frozen=True)
@@ -52,58 +56,65 @@ def expand(grids: Grids, arguments: Sequence[str] = ()) -> list[Job]:
     Raises:
         TabOrderError: when no job is left.
     """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
     parser = OverridesParser.create()
-    jobs: dict[Job, None] = {}
+    jobs: dict[Job, Job] = {}
     for grid in grids.values():
         if any(value is None for value in grid.values()):
             continue
         overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in grid.items()), *arguments])
         for job in BasicSweeper.split_arguments(overrides, None)[0]:
-            jobs[tuple(job)] = None
+            jobs.setdefault(_identity(job), tuple(job))
     if not jobs:
         raise TabOrderError(f"no grid of {', '.join(grids) or 'this experiment'} has values at this scale.")
-    return list(jobs)
+    return list(jobs.values())
 
 
 def plan(parts: Mapping[str, Grids], arguments: Sequence[str] = ()) -> Plan:
     """Unite the jobs of several experiments; equal jobs are run once and belong to all of them."""
-    numbers: dict[Job, int] = {}
-    found = {
-        name: frozenset(numbers.setdefault(job, len(numbers)) for job in expand(grids, arguments))
-        for name, grids in parts.items()
-    }
-    return Plan(tuple(numbers), found)
+    jobs: dict[Job, Job] = {}
+    wanted = {name: expand(grids, arguments) for name, grids in parts.items()}
+    for found in wanted.values():
+        for job in found:
+            jobs.setdefault(_identity(job), job)
+    numbers = {identity: number for number, identity in enumerate(jobs)}
+    parts_of = {name: frozenset(numbers[_identity(job)] for job in found) for name, found in wanted.items()}
+    return Plan(tuple(jobs.values()), parts_of)
 
 
-class GridSweeper(BasicSweeper):
+def _identity(job: Sequence[str]) -> Job:
+    """Overrides in whatever order mean the same, for no key occurs twice."""
+    return tuple(sorted(job))
+
+
+class GridSweeper(Sweeper):
     """Runs the union of ``grids``, or of the grids of the experiments named in ``parts``."""
 
-    def __init__(self, grids: Grids | None = None, parts: Sequence[str] = (), max_batch_size: int | None = None) -> None:
-        super().__init__(max_batch_size=max_batch_size)
+    def __init__(self, grids: Grids | None = None, parts: Sequence[str] = ()) -> None:
         self.grids, self.parts = _plain(grids), tuple(parts)
 
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what the jobs are launched with."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
     def sweep(self, arguments: list[str]) -> Any:
-        """Plan, make the number of jobs known to them, and run them."""
-        assert self.config is not None
+        """Plan the jobs and run them."""
+        assert self.hydra_context is not None and self.config is not None and self.launcher is not None
         if self.parts:
             parts = {name: self._grids_of(name, arguments) for name in self.parts}
         else:
-            parts = {str(self.config.sweep): self.grids}
-        PLANS.append(plan(parts, arguments))
-        os.environ[TOTAL_VARIABLE] = str(len(PLANS[-1].jobs))
-        return super().sweep(arguments)
-
-    def split_arguments(  # type: ignore[override]
-        self, overrides: list[Override], max_batch_size: int | None
-    ) -> list[list[list[str]]]:
-        """The planned jobs in batches, in place of the product of ``overrides``."""
-        jobs = [list(job) for job in PLANS[-1].jobs]
-        return [list(batch) for batch in self.split_overrides_to_chunks(jobs, max_batch_size)]
+            parts = {str(self.config.hydra.runtime.choices.experiment): self.grids}
+        made = plan(parts, arguments)
+        PLANS.append(made)
+        os.environ[TOTAL_VARIABLE] = str(len(made.jobs))
+        self.validate_batch_is_legal(made.jobs)
+        done = self.launcher.launch(made.jobs, initial_job_idx=0)
+        return [[one.return_value for one in done]]  # raises what a job raised
 
     def _grids_of(self, experiment: str, arguments: Sequence[str]) -> Grids:
         """The grids of another experiment at the scale of this one."""
-        from hydra.types import RunMode
-
         assert self.hydra_context is not None and self.config is not None
         words = [word for word in arguments if word.startswith(("scale=", "scale."))]
         config = self.hydra_context.config_loader.load_configuration(
@@ -113,13 +124,11 @@ class GridSweeper(BasicSweeper):
 
 
 def _plain(grids: Any) -> Grids:
-    from omegaconf import DictConfig, OmegaConf
-
     found: Grids = OmegaConf.to_container(grids, resolve=True) if isinstance(grids, DictConfig) else grids or {}  # type: ignore[assignment]
     return found
 
 
 def register() -> None:
     """Make the sweeper known to Hydra, which takes plug-ins from the namespace ``hydra_plugins`` only."""
-    GridSweeper.__module__ = "hydra_plugins.taborder"
-    Plugins.instance().register(GridSweeper)
+    sys.modules[NAMESPACE] = sys.modules[__name__]
+    Plugins.instance().class_name_to_class[f"{NAMESPACE}.{GridSweeper.__name__}"] = GridSweeper

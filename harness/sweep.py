@@ -14,7 +14,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from harness.record import SCORED
+from harness.record import SCORED, Cell
 from harness.store import write_atomic
 
 TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
@@ -29,18 +29,25 @@ class JobOutcome:
         status: a record's status; ``absent`` (``cache=only``), ``invalid`` (a user's mistake) or ``error`` (a defect of the harness).
         how: ``computed``, ``scored``, ``reused`` or ``absent``.
         error: one sentence, or ``None``.
+        cell: :func:`cell_name`, or ``None`` when no cell was reached.
     """
 
     label: str
     status: str
     how: str
     error: str | None = None
+    cell: str | None = None
 
     def save(self, folder: Path, number: int) -> None:
         """Leave the outcome where the end of the sweep finds it."""
         write_atomic(
             folder / f"outcome-{number:05d}.json", (json.dumps(asdict(self), ensure_ascii=False) + "\n").encode()
         )
+
+
+def cell_name(cell: Cell) -> str:
+    """What tells a cell from every other one of its store."""
+    return f"{cell.dataset}/{cell.generator}/{cell.seed}-{cell.key}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Finished:
     outcomes: tuple[JobOutcome, ...]
     total: int
     config: Mapping[str, Any]
+    folder: Path
 
     @property
     def failed(self) -> bool:
@@ -57,11 +65,17 @@ class Finished:
         return len(self.outcomes) < self.total or any(one.status not in SCORED for one in self.outcomes)
 
 
+def numbered_outcomes(folder: Path) -> dict[int, JobOutcome]:
+    """The outcomes by the number of their job, in order."""
+    return {
+        int(path.stem.removeprefix("outcome-")): JobOutcome(**json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.glob("outcome-*.json"))
+    }
+
+
 def read_outcomes(folder: Path) -> tuple[JobOutcome, ...]:
     """The outcomes in job order."""
-    return tuple(
-        JobOutcome(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("outcome-*.json"))
-    )
+    return tuple(numbered_outcomes(folder).values())
 
 
 def summary(outcomes: Sequence[JobOutcome], total: int | None = None) -> str:
@@ -90,15 +104,17 @@ class SweepCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Make the number of jobs known to the jobs."""
         STARTED.append(Path(config.hydra.sweep.dir))
-        os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
+        if "grids" not in config.hydra.sweeper:  # harness.grids counts its own
+            os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Collect."""
         from omegaconf import OmegaConf
 
-        outcomes = read_outcomes(Path(config.hydra.sweep.dir))
+        folder = Path(config.hydra.sweep.dir)
+        outcomes = read_outcomes(folder)
         task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
-        FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task))
+        FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task, folder))
 
 
 def _count_jobs(config: DictConfig) -> int:

@@ -1,14 +1,16 @@
 """Research questions: records in; tables (CSV, LaTeX, Markdown), figures (PNG, SVG) and a generated answer out.
 
-``write("rq2", store, output)`` fills ``output/rq2/``; ``python -m harness.experiments store.root=DIR output=DIR outputs=rq2``
+``write("rq2", store, folder)`` fills the folder; ``python -m harness.experiments store.root=DIR output=DIR outputs=rq2``
 does the same for stored results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness import leaderboard
 from harness.errors import TabOrderError, choices
 from harness.experiments import budget, orders, questions, settings, sizes
 from harness.experiments.study import Result, Study
@@ -16,6 +18,10 @@ from harness.leaderboard import build
 from harness.record import Record
 from harness.standings import Policy
 from harness.store import ResultStore, write_atomic
+
+if TYPE_CHECKING:  # Hydra is not needed to draw from records
+    from harness.grids import Plan
+    from harness.sweep import JobOutcome
 
 OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
     "rq1": questions.rq1,
@@ -32,19 +38,52 @@ OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
 }
 
 
+def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore, output: Path) -> Iterator[str]:
+    """Write leaderboard, report, tables, figures and answer of each experiment of a sweep from exactly the cells it asked for.
+
+    They go into ``output``, or ``output/<experiment>/`` when several were run together.
+
+    Args:
+        plan: which job belongs to which experiment.
+        outcomes: how the jobs ended, by number.
+        store: where their cells are, perhaps among others.
+        output: the folder.
+
+    Yields:
+        What to print: the leaderboard (of an experiment run alone) and the answer.
+    """
+    from harness.sweep import cell_name
+
+    for name, numbers in plan.parts.items():
+        cells = {outcomes[number].cell for number in numbers if number in outcomes}
+
+        def keep(record: Record, cells: set[str | None] = cells) -> bool:
+            return cell_name(record.cell) in cells
+
+        folder = output if len(plan.parts) == 1 else output / name
+        try:
+            said = leaderboard.write(store, folder, keep=keep)
+            if len(plan.parts) == 1:
+                yield said
+            if name in OUTPUTS:
+                yield f"{write(name, store, folder, keep)}Written to {folder}\n"
+        except TabOrderError as error:
+            yield f"{name}: {error}"
+
+
 def write(
     name: str,
     store: ResultStore,
-    output: Path,
+    folder: Path,
     keep: Callable[[Record], bool] | None = None,
     policy: Policy | None = None,
 ) -> str:
-    """Write one output under ``output/name/`` and return its answer.
+    """Write one output into a folder and return its answer.
 
     Args:
         name: one of :data:`OUTPUTS`.
         store: whose records and tables are read.
-        output: parent folder.
+        folder: where its files go.
         keep: which records belong to the experiment (default: all).
         policy: bootstrap draws and seed.
 
@@ -58,7 +97,7 @@ def write(
         raise TabOrderError(
             f"the store at {store.root} has no record for the experiment output '{name}': run its sweep first."
         )
-    folder = Path(output) / name
+    folder = Path(folder)
     result = OUTPUTS[name](Study(build(records, policy), store), folder)
     try:
         for table in result.tables:
