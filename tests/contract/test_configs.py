@@ -8,6 +8,8 @@ from omegaconf import OmegaConf
 
 from harness.cell import Evaluation, Job, run_cell
 from harness.datasets import load
+from harness.experiments import OUTPUTS
+from harness.grids import expand
 from harness.isolation import Limits
 from harness.store import ResultStore
 
@@ -32,6 +34,11 @@ GENERATORS = [
 ]
 
 
+DEMONSTRATIONS = ("quickstart", "paper_smoke")
+RESEARCH = sorted(set(names("experiment")) - set(DEMONSTRATIONS))
+EMBEDDED = {"regions", *(name for name in names("dataset") if name.startswith("simulated"))}
+
+
 @pytest.mark.parametrize("group", ["dataset", "evaluation", "tracker", "limits", "scale", "experiment"])
 def test_every_file_of_a_group_composes(group):
     for name in names(group):
@@ -50,7 +57,34 @@ def test_every_generator_composes_at_every_scale(generator, scale):
 def test_an_experiment_overrides_the_defaults(name):
     config = composed(f"experiment={name}")
     assert config.sweep == name
-    assert config.store.root == f"results/{name}"
+    assert config.output == f"results/{name}"
+    assert config.store.root == (f"results/{name}" if name in DEMONSTRATIONS else "results/cells_small")
+
+
+def test_the_paper_runs_every_research_experiment():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        parts = compose("config", ["experiment=paper"], return_hydra_config=True).hydra.sweeper.parts
+    assert sorted([*parts, "paper"]) == RESEARCH
+    assert set(OUTPUTS) == set(parts)
+
+
+@pytest.mark.parametrize("scale", names("scale"))
+@pytest.mark.parametrize("name", sorted(set(RESEARCH) - {"paper"}))
+def test_every_experiment_composes_at_every_scale(name, scale):
+    """Its grids have jobs, and of every grid the first and the last job compose."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", [f"experiment={name}", f"scale={scale}"], return_hydra_config=True)
+        grids = OmegaConf.to_container(config.hydra.sweeper.grids, resolve=True)
+        jobs = expand(grids)
+        assert len(jobs) == len(set(jobs))
+        for grid in grids.values():
+            if None not in grid.values():
+                for job in (expand({"one": grid})[i] for i in (0, -1)):
+                    one = compose("config", [f"experiment={name}", f"scale={scale}", *job])
+                    assert OmegaConf.to_container(one.generator, resolve=True, throw_on_missing=True)
+    if scale == "smoke":
+        chosen = {word.partition("=")[2] for job in jobs for word in job if word.startswith("dataset=")}
+        assert chosen <= EMBEDDED
 
 
 def test_the_two_arms_differ_in_their_order_alone():
