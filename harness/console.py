@@ -61,7 +61,7 @@ def _finish(done: sweep.Finished) -> int:
         for name in done.config["outputs"] or []:
             from harness import experiments
 
-            print(f"{name}: {experiments.write(name, store, output / name)}", flush=True)
+            print(f"{name}: {experiments.write(name, store, output)}", flush=True)
     except TabOrderError as error:
         print(f"taborder: {error}", file=sys.stderr)
     for one in done.outcomes:

@@ -101,7 +101,8 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the jobs and run them."""
-        assert self.hydra_context is not None and self.config is not None and self.launcher is not None
+        assert self.config is not None
+        assert self.launcher is not None
         if self.parts:
             parts = {name: self._grids_of(name, arguments) for name in self.parts}
         else:
@@ -115,7 +116,8 @@ class GridSweeper(Sweeper):
 
     def _grids_of(self, experiment: str, arguments: Sequence[str]) -> Grids:
         """The grids of another experiment at the scale of this one."""
-        assert self.hydra_context is not None and self.config is not None
+        assert self.hydra_context is not None
+        assert self.config is not None
         words = [word for word in arguments if word.startswith(("scale=", "scale."))]
         config = self.hydra_context.config_loader.load_configuration(
             self.config.hydra.job.config_name, [*words, f"experiment={experiment}"], RunMode.MULTIRUN

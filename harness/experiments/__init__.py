@@ -1,6 +1,6 @@
 """Research questions: records in; tables (CSV, LaTeX, Markdown), figures (PNG, SVG) and a generated answer out.
 
-``write("rq2", store, folder)`` fills the folder; ``python -m harness.experiments store.root=DIR output=DIR outputs=rq2``
+``write("rq2", store, output)`` fills ``output/rq2/``; ``python -m harness.experiments store.root=DIR output=DIR outputs=rq2``
 does the same for stored results.
 """
 
@@ -66,7 +66,8 @@ def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore,
             if len(plan.parts) == 1:
                 yield said
             if name in OUTPUTS:
-                yield f"{write(name, store, folder, keep)}Written to {folder}\n"
+                board, _ = leaderboard.load(store, keep=keep)
+                yield f"{_draw(name, Study(board, store), folder)}Written to {folder}\n"
         except TabOrderError as error:
             yield f"{name}: {error}"
 
@@ -74,16 +75,16 @@ def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore,
 def write(
     name: str,
     store: ResultStore,
-    folder: Path,
+    output: Path,
     keep: Callable[[Record], bool] | None = None,
     policy: Policy | None = None,
 ) -> str:
-    """Write one output into a folder and return its answer.
+    """Write one output under ``output/name/`` and return its answer.
 
     Args:
         name: one of :data:`OUTPUTS`.
         store: whose records and tables are read.
-        folder: where its files go.
+        output: parent folder.
         keep: which records belong to the experiment (default: all).
         policy: bootstrap draws and seed.
 
@@ -97,8 +98,11 @@ def write(
         raise TabOrderError(
             f"the store at {store.root} has no record for the experiment output '{name}': run its sweep first."
         )
-    folder = Path(folder)
-    result = OUTPUTS[name](Study(build(records, policy), store), folder)
+    return _draw(name, Study(build(records, policy), store), Path(output) / name)
+
+
+def _draw(name: str, study: Study, folder: Path) -> str:
+    result = OUTPUTS[name](study, folder)
     try:
         for table in result.tables:
             for suffix, text in (("csv", table.to_csv()), ("tex", table.to_latex()), ("md", table.to_markdown())):

@@ -30,7 +30,7 @@ def _act(words: Sequence[str]) -> int:
     store = ResultStore(given["store.root"])
     keep = (lambda record: record.sweep == sweep) if sweep else None
     for name in given["outputs"].split(","):
-        print(write(name, store, Path(given.get("output") or store.root) / name, keep))
+        print(write(name, store, Path(given.get("output") or store.root), keep))
     return 0
 
 
