@@ -10,11 +10,14 @@ import numpy as np
 
 from harness import statistics as st
 from harness.seeding import rng
-from harness.standings import Pair, Row, Standings, matrix
+from harness.standings import Pair, Policy, Row, Standings, matrix
 from harness.statistics import Array, Estimate
 
-ELO_DRAWS = 300
-"""Bootstrap draws behind Elo intervals; each is an iterative fit."""
+FEW_DRAWS = 300
+"""Bootstrap draws behind Elo intervals, each an iterative fit, and behind those over single runs when these are many."""
+
+MOST_RUNS = 5_000_000
+"""Resampled runs beyond which only :data:`FEW_DRAWS` draws of them are kept."""
 
 MOST_PAIRED = 20
 """With more ranked generators than this, pairs are formed with the leader only."""
@@ -31,12 +34,12 @@ def compare(board: Standings) -> Standings:
     pairs: list[Pair] = []
     distance, anchor = None, None
     if kept and len(ranked) > 1:
-        samples = st.hierarchical_bootstrap(values, board.policy.draws, rng(board.policy.seed, "leaderboard", "ranks"))
-        by_label |= _with_ranks(by_label, ranked, values, samples)
+        samples, runs = _resampled(board.policy, values)
+        by_label |= _with_ranks(by_label, ranked, values, samples, runs)
         distance = st.critical_difference(len(ranked), len(kept)) if len(kept) > 1 else None
         anchor, ratings = _elo(board, kept, ranked)
         by_label |= {label: replace(by_label[label], elo=rating) for label, rating in ratings.items()}
-        pairs = _pairs(board, ranked, values, samples)
+        pairs = _pairs(board, ranked, values, samples, runs)
     front = st.pareto(
         [_seconds(by_label[label]) for label in ranked],
         [None if (found := by_label[label].overall) is None else found.value for label in ranked],
@@ -56,16 +59,35 @@ def _seconds(row: Row) -> float | None:
     return row.cost.fit_seconds + row.cost.sample_seconds
 
 
-def _with_ranks(rows: dict[str, Row], ranked: Sequence[str], values: Array, samples: Array) -> dict[str, Row]:
-    means = st.seed_means(values)
-    mean_ranks = st.ranks(means).mean(axis=0)
+def _resampled(policy: Policy, values: Array) -> tuple[Array, Array]:
+    """Bootstrap seed means ``(draws, D, L)`` and the runs behind the first of them ``(draws, D, L, S)``."""
+    kept = policy.draws if values.size * policy.draws <= MOST_RUNS else min(policy.draws, FEW_DRAWS)
+    means, runs, count = [], [], 0
+    for block in st.resampled_runs(values, policy.draws, rng(policy.seed, "leaderboard", "ranks")):
+        means.append(st.seed_means(block))
+        if count < kept:
+            runs.append(block[: kept - count])
+        count += len(block)
+    return np.concatenate(means), np.concatenate(runs)
+
+
+def _pooled(runs: Array) -> Array:
+    """All runs of a generator on one axis, ``(…, D, L, S) → (…, L, D·S)``."""
+    moved = np.swapaxes(runs, -3, -2)
+    return moved.reshape(*moved.shape[:-2], -1)
+
+
+def _with_ranks(
+    rows: dict[str, Row], ranked: Sequence[str], values: Array, samples: Array, runs: Array
+) -> dict[str, Row]:
+    mean_ranks = st.ranks(st.seed_means(values)).mean(axis=0)
     drawn = st.ranks(samples).mean(axis=1)
-    middle = st.iqm(np.swapaxes(samples, 1, 2))
+    middle, middles = st.iqm(_pooled(values)), st.iqm(_pooled(runs))
     return {
         label: replace(
             rows[label],
             mean_rank=st.estimate(float(mean_ranks[g]), drawn[:, g]),
-            iqm=st.estimate(float(st.iqm(means[:, g])), middle[:, g]),
+            iqm=st.estimate(float(middle[g]), middles[:, g]),
         )
         for g, label in enumerate(ranked)
     }
@@ -80,7 +102,7 @@ def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[
     if anchor is not None and not st.present(values).all():
         anchor, players = None, [*ranked]
         values = matrix(board, kept, players, lambda unit: unit.overall)
-    draws = min(board.policy.draws, ELO_DRAWS)
+    draws = min(board.policy.draws, FEW_DRAWS)
     samples = st.hierarchical_bootstrap(values, draws, rng(board.policy.seed, "leaderboard", "elo"))
     pinned = None if anchor is None else players.index(anchor)
     won = np.concatenate(
@@ -92,23 +114,23 @@ def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[
     }
 
 
-def _pairs(board: Standings, ranked: Sequence[str], values: Array, samples: Array) -> list[Pair]:
+def _pairs(board: Standings, ranked: Sequence[str], values: Array, samples: Array, runs: Array) -> list[Pair]:
     means = st.seed_means(values)
     order = np.argsort(-means.mean(axis=0), kind="stable")
     wanted = list(combinations(order, 2)) if len(ranked) <= MOST_PAIRED else [(order[0], other) for other in order[1:]]
+    weights = st.posterior_weights(len(means), rng(board.policy.seed, "leaderboard", "signed rank"))
     result = []
     for i, j in wanted:
-        random = rng(board.policy.seed, "leaderboard", "signed rank", ranked[i], ranked[j])
         difference = means[:, i] - means[:, j]
-        better = st.improvement_by_dataset(values[:, i], values[:, j])
-        redrawn = better[random.integers(0, len(better), (board.policy.draws, len(better)))].mean(axis=1)
+        better = st.improvement_by_dataset(values[:, i], values[:, j]).mean()
+        redrawn = st.improvement_by_dataset(runs[:, :, i], runs[:, :, j]).mean(axis=1)
         result.append(
             Pair(
                 ranked[i],
                 ranked[j],
                 st.estimate(float(difference.mean()), (samples[:, :, i] - samples[:, :, j]).mean(axis=1)),
-                st.estimate(float(better.mean()), redrawn),
-                st.bayesian_signed_rank(difference, board.policy.rope, random),
+                st.estimate(float(better), redrawn),
+                st.bayesian_signed_rank(difference, board.policy.rope, weights),
             )
         )
     return result

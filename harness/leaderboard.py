@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -110,9 +111,12 @@ def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) ->
     records, problems = store.records()
     records = [record for record in records if keep is None or keep(record)]
     problems += [
-        Problem(folder / "synthetic.parquet", "is missing: its scores are kept, its table is not shown.")
-        for record in records
-        if record.scores and not (folder := store.cell_dir(record.cell)).joinpath("synthetic.parquet").is_file()
+        Problem(Path(table), "is missing: its scores are kept, its table is not shown.")
+        for cell, scores in ((record.cell, record.scores) for record in records)
+        if scores
+        and not os.path.isfile(
+            table := f"{store.runs}/{cell.dataset}/{cell.generator}/{cell.seed}-{cell.key}/synthetic.parquet"
+        )
     ]
     if not records:
         culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from operator import itemgetter
 from sys import intern
-from typing import Any, Literal, get_args
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, get_args
 
 import orjson
 
@@ -51,9 +53,8 @@ class Cell:
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One number with its anchors.
+class Score(NamedTuple):
+    """One number with its anchors. (A named tuple, for a leaderboard makes a million of them.)
 
     Attributes:
         metric: ``family.metric[.detail]``.
@@ -73,7 +74,7 @@ class Score:
     value: float | None
     goal: str
     bounds: tuple[float | None, float | None] = (None, None)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = MappingProxyType({})
     real: float | None = None
     floor: float | None = None
     seconds: float = 0.0
@@ -141,12 +142,12 @@ class Record:
         data = {("yield" if f.name == "yield_" else f.name): getattr(self, f.name) for f in fields(self)}
         data["cell"], data["cost"] = asdict(self.cell), asdict(self.cost)
         data["yield"] = None if self.yield_ is None else asdict(self.yield_)
-        data["scores"] = [asdict(score) for score in self.scores]
+        data["scores"] = [score._asdict() for score in self.scores]
         return json.dumps(finite(data), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, source: str = "record") -> Record:
-        """Read and validate; ``source`` names the file in errors.
+    def from_json(cls, text: str | bytes, source: str = "record") -> Record:
+        """Read and validate text or UTF-8 bytes; ``source`` names the file in errors.
 
         Raises:
             TabOrderError: not JSON, another schema version, or fields missing or unknown.
@@ -185,27 +186,24 @@ class Record:
             ) from None
 
 
-def _loads(text: str, source: str) -> Any:
+def _loads(text: str | bytes, source: str) -> Any:
     try:
         return orjson.loads(text)
     except ValueError:  # again with Python's reader, which says what is wrong and takes integers of any size
         return json.loads(text, parse_constant=lambda name: _refuse(name, source))
 
 
-_SLOTS: dict[str, Callable[[Score, Any], None]] = {f.name: getattr(Score, f.name).__set__ for f in fields(Score)}
+_KEYS = frozenset(Score._fields)
+_VALUES = itemgetter(*Score._fields)
 
 
 def _score(data: dict[str, Any]) -> Score:
-    # A leaderboard reads a million of these: names are interned, and slots set directly, which the frozen constructor does slowly.
     data["metric"], data["goal"] = intern(data["metric"]), intern(data["goal"])
     low, high = data["bounds"]
     data["bounds"] = low, high
-    if data.keys() != _SLOTS.keys():
+    if data.keys() != _KEYS:
         return Score(**data)  # fills defaults, refuses what is unknown
-    score = object.__new__(Score)
-    for name, value in data.items():
-        _SLOTS[name](score, value)
-    return score
+    return tuple.__new__(Score, _VALUES(data))
 
 
 def _refuse(name: str, source: str) -> None:

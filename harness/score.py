@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def to_json(scored: Scored) -> str:
         "fds": [fd.to_json() for fd in dataset.fds],
         "rules": [dict(rule) for rule in dataset.rules],
         "invalid": dict(scored.invalid),
-        "scores": [asdict(score) for score in scored.scores],
+        "scores": [score._asdict() for score in scored.scores],
     }
     return json.dumps(finite(content), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 

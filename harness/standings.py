@@ -169,7 +169,7 @@ def collect(records: Iterable[Record], policy: Policy) -> Standings:
     broken = {d for d, g in absent if g in ranked}
     kept = [d for d in datasets if policy.missing == "worst" or d not in broken]
     board = Standings(policy, found, datasets, kept, labels, ranked, missing=absent, cells=dict(cells))
-    columns = {name: _column(board, kept or datasets, name, value) for name, value in COLUMNS.items()}
+    columns = _columns(board, kept or datasets)
     rows = [
         _row(board, label, kept or datasets, {name: column[label] for name, column in columns.items()})
         for label in labels
@@ -241,25 +241,39 @@ RAW = ("fd_violation", "ml")
 """Columns in the metric's own unit: no failed cell is counted as 0 there, whatever the policy."""
 
 
-def _column(
-    board: Standings, datasets: Sequence[str], name: str, value: Callable[[Unit], float | None]
-) -> dict[str, Estimate | None]:
-    """Average one column over datasets (those on which every ranked generator has it, if any) with bootstrap intervals."""
-    policy = replace(board.policy, missing="drop") if name in RAW else board.policy
-    values = matrix(replace(board, policy=policy), datasets, board.labels, value)
-    have = st.present(values)
+def _columns(board: Standings, datasets: Sequence[str]) -> dict[str, dict[str, Estimate | None]]:
+    """Average every column over datasets (those on which every ranked generator has it, if any) with bootstrap intervals.
+
+    Columns that are defined for the same runs are resampled together.
+    """
     ranked = [board.labels.index(label) for label in board.ranked]
-    whole = have[:, ranked].all(axis=1)
-    values = values[whole if whole.any() else have.any(axis=1)]
-    if not len(values):
-        return dict.fromkeys(board.labels)
-    samples = st.hierarchical_bootstrap(values, policy.draws, rng(policy.seed, "leaderboard", name))
-    means = st.seed_means(values)
+    found: dict[str, dict[str, Estimate | None]] = {}
+    together: dict[bytes, list[tuple[str, Array]]] = defaultdict(list)
+    for name, value in COLUMNS.items():
+        policy = replace(board.policy, missing="drop") if name in RAW else board.policy
+        values = matrix(replace(board, policy=policy), datasets, board.labels, value)
+        have = st.present(values)
+        whole = have[:, ranked].all(axis=1)
+        used = whole if whole.any() else have.any(axis=1)
+        if used.any():
+            together[used.tobytes() + np.isnan(values[used]).tobytes()].append((name, values[used]))
+        else:
+            found[name] = dict.fromkeys(board.labels)
+    for group in together.values():
+        stacked = np.stack([values for _, values in group], axis=3)
+        samples = st.hierarchical_bootstrap(stacked, board.policy.draws, rng(board.policy.seed, "leaderboard", "mean"))
+        for index, (name, values) in enumerate(group):
+            found[name] = _averages(board.labels, st.seed_means(values), samples[..., index])
+    return found
+
+
+def _averages(labels: Sequence[str], means: Array, samples: Array) -> dict[str, Estimate | None]:
+    """Means over datasets of ``(D, L)`` with the intervals of ``(draws, D, L)``."""
     return {
         label: None
         if np.isnan(means[:, g]).all()
         else st.estimate(float(np.nanmean(means[:, g])), _mean(samples[:, :, g]))
-        for g, label in enumerate(board.labels)
+        for g, label in enumerate(labels)
     }
 
 

@@ -7,7 +7,7 @@ everywhere. Nothing here reads records.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,38 +37,49 @@ def present(values: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def seed_means(values: Array) -> Array:
-    """Mean over seeds, ``(D, L, S) → (D, L)``; NaN where a pair has no value."""
-    counts = np.sum(~np.isnan(values), axis=2)
-    sums = np.nansum(values, axis=2)
+    """Mean over the last axis (seeds), ``(…, S) → (…)``; NaN where there is no value."""
+    counts = np.sum(~np.isnan(values), axis=-1)
+    sums = np.nansum(values, axis=-1)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def hierarchical_bootstrap(values: Array, draws: int, rng: np.random.Generator) -> Array:
-    """Resample datasets, then seeds inside each (dataset, generator): ``(D, L, S) → (draws, D, L)``.
+def resampled_runs(values: Array, draws: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Resample datasets, then seeds inside each (dataset, generator): blocks ``(n, D, L, S, …)`` of ``(D, L, S, …)``.
 
     Every draw holds D datasets drawn with replacement, the same ones for all generators (so that differences stay paired),
-    and for each pair the mean of as many seeds as it has, drawn with replacement. With one dataset only seeds vary, with one
-    seed only datasets.
+    and for each pair as many runs as it has, drawn with replacement; absent ones are NaN and come last. With one dataset only
+    seeds vary, with one seed only datasets. Further axes are values of the same run and are drawn together: they must be
+    absent together.
     """
-    n_datasets, n_labels, n_seeds = values.shape
-    order = np.argsort(np.isnan(values), axis=2, kind="stable")
-    packed = np.take_along_axis(values, order, axis=2).reshape(-1)
-    counts = np.sum(~np.isnan(values), axis=2)
-    full = bool((counts == n_seeds).all())
+    n_datasets, n_labels, n_seeds = values.shape[:3]
+    absent = np.isnan(values.reshape(n_datasets, n_labels, n_seeds, -1)[..., 0])
+    counts = n_seeds - absent.sum(axis=2)
+    order = np.argsort(absent, axis=2, kind="stable")
+    packed = np.take_along_axis(values, order.reshape(*order.shape, *[1] * (values.ndim - 3)), axis=2)
+    packed = packed.reshape(n_datasets * n_labels * n_seeds, *values.shape[3:])
+    full = not absent.any()
     offsets = np.arange(n_labels)[:, None] * n_seeds
-    result = np.empty((draws, n_datasets, n_labels))
-    block = max(1, BLOCK // max(1, n_datasets * n_labels * n_seeds))
+    block = max(1, BLOCK // max(1, values.size))
     for start in range(0, draws, block):
         size = min(block, draws - start)
         chosen = rng.integers(0, n_datasets, (size, n_datasets))
         have, shape = counts[chosen][..., None], (size, n_datasets, n_labels, n_seeds)
         pick = rng.integers(0, n_seeds, shape, dtype=np.int32) if full else (rng.random(shape) * have).astype(np.intp)
-        drawn = packed.take(pick + offsets + (chosen * n_labels * n_seeds)[:, :, None, None])
+        drawn = packed.take(pick + (offsets + (chosen * n_labels * n_seeds)[:, :, None, None]), axis=0)
         if not full:
-            drawn[np.arange(n_seeds) >= have] = 0.0
-        with np.errstate(invalid="ignore"):
-            result[start : start + size] = drawn.sum(axis=3) / have[..., 0]
-    return result
+            drawn[np.arange(n_seeds) >= have] = np.nan
+        yield drawn
+
+
+def hierarchical_bootstrap(values: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Means over the seeds of :func:`resampled_runs`: ``(D, L, S, …) → (draws, D, L, …)``, NaN where a pair has no run."""
+    full = not np.isnan(values).any()
+    return np.concatenate(
+        [
+            runs.mean(axis=3) if full else seed_means(np.moveaxis(runs, 3, -1))
+            for runs in resampled_runs(values, draws, rng)
+        ]
+    )
 
 
 def interval(samples: Array, level: float = LEVEL) -> tuple[float, float] | None:
@@ -102,27 +113,31 @@ def ranks(means: Array) -> Array:
 def iqm(values: Array) -> Array:
     """Interquartile mean over the last axis, ``(…, N) → (…)``: the mean of the middle half (Agarwal et al. 2021, rliable).
 
-    The lowest and highest ``floor(N/4)`` values are left out, as ``scipy.stats.trim_mean(x, 0.25)`` does. No NaN allowed.
+    Of n values that are not NaN, the lowest and highest ``floor(n/4)`` are left out, as ``scipy.stats.trim_mean(x, 0.25)`` does;
+    NaN where there is none.
     """
-    ordered = np.sort(values, axis=-1)
-    cut = ordered.shape[-1] // 4
-    return np.asarray(ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1))
+    ordered = np.sort(values, axis=-1)  # NaN last
+    known = values.shape[-1] - np.isnan(values).sum(axis=-1)
+    cut = (known // 4)[..., None]
+    place = np.arange(values.shape[-1])
+    inside = (place >= cut) & (place < known[..., None] - cut)
+    return np.where(known > 0, np.where(inside, ordered, 0.0).sum(axis=-1) / np.maximum(inside.sum(axis=-1), 1), np.nan)
 
 
 def improvement_by_dataset(first: Array, second: Array) -> Array:
     """Chance, dataset by dataset, that a run of ``first`` beats a run of ``second``; ties count half.
 
     Args:
-        first: ``(D, S1)`` values of one generator, NaN where absent.
-        second: ``(D, S2)`` values of another.
+        first: ``(…, D, S1)`` values of one generator, NaN where absent.
+        second: ``(…, D, S2)`` values of another.
 
     Returns:
-        ``(D,)`` P(first > second) + P(equal)/2 over all pairs of seeds, NaN where one has none. Its mean over datasets is the
+        ``(…, D)`` P(first > second) + P(equal)/2 over all pairs of seeds, NaN where one has none. Its mean over datasets is the
         probability of improvement (Agarwal et al. 2021).
     """
-    difference = first[:, :, None] - second[:, None, :]
-    pairs = np.sum(~np.isnan(difference), axis=(1, 2))
-    won = np.sum(difference > 0, axis=(1, 2)) + 0.5 * np.sum(difference == 0, axis=(1, 2))
+    a, b = first[..., :, None], second[..., None, :]
+    pairs = np.sum(~np.isnan(first), axis=-1) * np.sum(~np.isnan(second), axis=-1)
+    won = np.count_nonzero(a > b, axis=(-2, -1)) + 0.5 * np.count_nonzero(a == b, axis=(-2, -1))
     return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
 
 
@@ -135,26 +150,34 @@ class SignedRank:
     second: float
 
 
-def bayesian_signed_rank(differences: Array, rope: float, rng: np.random.Generator, draws: int = 5000) -> SignedRank:
+def posterior_weights(count: int, rng: np.random.Generator, draws: int = 5000) -> Array:
+    """Dirichlet draws ``(draws, count + 1)`` for :func:`bayesian_signed_rank` of ``count`` differences.
+
+    The first weight is the prior's: one pseudo-observation of strength 0.5.
+    """
+    return rng.dirichlet(np.concatenate([[0.5], np.ones(count)]), draws)
+
+
+def bayesian_signed_rank(differences: Array, rope: float, weights: Array) -> SignedRank:
     """Bayesian signed-rank test with a Dirichlet-process prior (Benavoli et al. 2014; 2017, JMLR 18(77), section 4.1).
 
     Args:
         differences: ``(D,)`` first − second, one per dataset (mean over seeds).
         rope: differences within ±rope count as practically equal.
-        rng: source of the Dirichlet draws.
-        draws: posterior draws.
+        weights: :func:`posterior_weights` of D.
 
     Returns:
-        The shares of posterior draws in which each outcome carries the most weight. The prior is one pseudo-observation of
-        strength 0.5 at a difference of 0. Weights are put on all Walsh averages (dᵢ + dⱼ)/2.
+        The shares of posterior draws in which each outcome carries the most weight. The prior sits at a difference of 0. Weights
+        are put on all Walsh averages (dᵢ + dⱼ)/2; one that lies exactly on the region's edge counts half on either side.
     """
-    known = differences[~np.isnan(differences)]
-    points = np.concatenate([[0.0], known])
-    strength = np.concatenate([[0.5], np.ones(len(known))])
+    points = np.concatenate([[0.0], differences])
     average = (points[:, None] + points[None, :]) / 2
-    weights = rng.dirichlet(strength, draws)
-    above = ((weights @ (average > rope)) * weights).sum(axis=1)
-    below = ((weights @ (average < -rope)) * weights).sum(axis=1)
+
+    def beyond(side: Array) -> Array:
+        over = (side > rope) + 0.5 * (side == rope)
+        return np.asarray(((weights @ over) * weights).sum(axis=1))
+
+    above, below = beyond(average), beyond(-average)
     outcome = np.stack([above, 1 - above - below, below])
     best = outcome >= outcome.max(axis=0) - 1e-12
     shares = (best / best.sum(axis=0)).mean(axis=1)

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,19 +167,42 @@ class ResultStore:
         """All readable records, ordered by path, and the files that could not be used."""
         found: list[Record] = []
         problems: list[Problem] = []
-        root = self.root.resolve()
-        inside = cache(lambda folder: folder.resolve().is_relative_to(root))
         with collector_paused():
-            for path in sorted(self.runs.glob("*/*/*/record.json")):
-                linked = path.is_symlink() or path.parent.is_symlink()
-                if not inside(path.parent.parent) or (linked and not inside(path)):
+            for place, linked in self._record_files(problems):
+                path = Path(place)
+                if linked and not path.resolve().is_relative_to(self.root.resolve()):
                     problems.append(Problem(path, "leads out of the store; not followed."))
                     continue
                 try:
-                    found.append(Record.from_json(path.read_text(encoding="utf-8"), str(path)))
-                except (TabOrderError, OSError, UnicodeDecodeError) as error:
+                    record = Record.from_json(path.read_bytes(), place)
+                    cell = record.cell
+                    if path.parts[-4:-1] != (cell.dataset, cell.generator, f"{cell.seed}-{cell.key}"):
+                        raise TabOrderError(
+                            f"{place} tells of another cell, {cell.dataset}/{cell.generator}/{cell.seed}-{cell.key}: "
+                            "move it to that folder, or delete it."
+                        )
+                    found.append(record)
+                except (TabOrderError, OSError) as error:
                     problems.append(Problem(path, str(error)))
         return found, problems
+
+    def _record_files(self, problems: list[Problem]) -> Iterator[tuple[str, bool]]:
+        """Paths of ``record.json`` files in order, and whether a symbolic link (to be looked at) leads there."""
+
+        def folders(place: str) -> list[os.DirEntry[str]]:
+            try:
+                with os.scandir(place) as entries:
+                    return sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
+            except OSError as error:
+                problems.append(Problem(Path(place), f"cannot be listed ({error.strerror})."))
+                return []
+
+        for dataset in folders(str(self.runs)) if self.runs.is_dir() else ():
+            for generator in folders(dataset.path):
+                for cell in folders(generator.path):
+                    path = f"{cell.path}/record.json"
+                    if os.path.isfile(path):
+                        yield path, any(map(os.path.islink, (dataset.path, generator.path, cell.path, path)))
 
 
 @contextmanager

@@ -243,7 +243,7 @@ def score(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
             anchors=Path(payload["anchors"]),
             jobs=int(payload["threads"]),
         )
-    return {"scores": [finite(asdict(one)) for one in scores]}
+    return {"scores": [finite(one._asdict()) for one in scores]}
 
 
 __all__ = ["build", "check", "generate", "locate", "score", "use_threads"]

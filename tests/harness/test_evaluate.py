@@ -158,7 +158,7 @@ def test_anchors_are_computed_once_and_kept(tmp_path: Path) -> None:
     assert len(Mean.calls) == 3
     again = evaluate(TOY, SYNTHETIC, metrics=[Mean()], seed=0, anchors=tmp_path)
     assert len(Mean.calls) == 4
-    assert [replace(s, seconds=0) for s in first] == [replace(s, seconds=0) for s in again]
+    assert [s._replace(seconds=0) for s in first] == [s._replace(seconds=0) for s in again]
 
 
 def test_anchors_are_kept_apart_by_everything_they_depend_on(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_two_writers_leave_whole_anchors(regions: Dataset, made: pd.DataFrame, t
     metrics = [DuplicateRows(), MissingCategories()]
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(evaluate, regions, made, metrics=metrics, seed=0, anchors=tmp_path) for _ in range(8)]
-        results = [[replace(s, seconds=0) for s in run.result()] for run in runs]
+        results = [[s._replace(seconds=0) for s in run.result()] for run in runs]
     assert all(result == results[0] for result in results)
     assert all(json.loads(path.read_text()) for path in tmp_path.iterdir())
     assert not list(tmp_path.glob(".*tmp"))
@@ -267,7 +267,7 @@ def test_every_family_has_values_within_bounds(reference: tuple[Score, ...]) -> 
 
 def test_equal_seeds_give_equal_scores_whatever_the_jobs(regions: Dataset, made: pd.DataFrame, reference) -> None:
     def timeless(scores):
-        return [replace(score, seconds=0.0) for score in scores]
+        return [score._replace(seconds=0.0) for score in scores]
 
     assert timeless(full(regions, made)) == timeless(reference)
     assert timeless(full(regions, made, jobs=4)) == timeless(reference)

@@ -32,10 +32,10 @@ def test_record_is_strict_json():
 def test_normalised_score_is_zero_at_floor_and_one_at_real():
     # (0.25 - 0.5) / (0.0 - 0.5) = 0.5
     assert SCORE.normalised == 0.5
-    assert replace(SCORE, value=0.5).normalised == 0.0
-    assert replace(SCORE, value=0.0).normalised == 1.0
-    assert replace(SCORE, floor=0.0).normalised is None
-    assert replace(SCORE, value=None).normalised is None
+    assert SCORE._replace(value=0.5).normalised == 0.0
+    assert SCORE._replace(value=0.0).normalised == 1.0
+    assert SCORE._replace(floor=0.0).normalised is None
+    assert SCORE._replace(value=None).normalised is None
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,14 @@ def test_a_lock_is_waited_for_and_dies_with_its_process(tmp_path):
     with ResultStore(tmp_path).lock(CELL, on_wait):
         assert waited == [True]
     holder.wait()
+
+
+def test_a_record_in_another_cells_folder_is_a_problem(tmp_path):
+    store = ResultStore(tmp_path / "store")
+    path = store.write(RECORD)
+    moved = path.parent.with_name("7-01234567")
+    path.parent.rename(moved)
+    records, problems = store.records()
+    assert records == []
+    assert f"tells of another cell, {CELL.dataset}/{CELL.generator}/{CELL.seed}-{CELL.key}" in problems[0].reason
+    assert ResultStore(tmp_path / "nowhere").records() == ([], [])

@@ -38,6 +38,13 @@ def test_seed_means_ignore_absent_seeds():
     assert st.present(values).tolist() == [[True, True, False]]
 
 
+def test_iqm_of_unequally_many_runs():
+    # four runs .1 .2 .6 .9: one goes at each end, (.2 + .6)/2; three runs: none goes, (.1 + .2 + .6)/3
+    found = st.iqm(np.array([[0.9, 0.1, 0.6, 0.2], [0.1, NAN, 0.2, 0.6], [NAN] * 4]))
+    assert found[:2] == pytest.approx([0.4, 0.3])
+    assert np.isnan(found[2])
+
+
 def test_iqm_is_the_mean_of_the_middle_half():
     # eight values: floor(8/4) = 2 go at each end, (2 + 3 + 4 + 5)/4 = 3.5
     assert st.iqm(np.array([100, 1, 2, 3, 4, 5, 6, -50])) == pytest.approx(3.5)
@@ -70,6 +77,11 @@ def test_bootstrap_resamples_datasets_jointly_and_seeds_within():
     assert within.max() == 1
     assert set(np.unique(within)) == {0.0, 0.5, 1.0}
     assert np.unique(within[:, :, 1][datasets[:, :, 1] == 2]).tolist() == [0.0]  # the single seed there
+    runs = np.concatenate(list(st.resampled_runs(values, 500, np.random.default_rng(1))))
+    assert st.seed_means(runs) == pytest.approx(drawn)
+    twice = st.hierarchical_bootstrap(np.stack([values, values + 0.5], axis=3), 500, np.random.default_rng(1))
+    assert twice[..., 0] == pytest.approx(drawn)  # values of one run are drawn together
+    assert twice[..., 1] == pytest.approx(drawn + 0.5)
     assert set(np.unique(datasets)) == {0, 1, 2, 3}
 
 
@@ -92,17 +104,34 @@ def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
     assert 0.87 <= covered / 200 <= 1.0  # percentile intervals run a little short of 95 %
 
 
+def signed_rank(differences, rope, draws=20_000):
+    differences = np.array(differences)
+    return st.bayesian_signed_rank(
+        differences, rope, st.posterior_weights(len(differences), np.random.default_rng(1), draws)
+    )
+
+
 def test_signed_rank_is_certain_split_or_equal():
-    rng = np.random.default_rng(0)
-    better = st.bayesian_signed_rank(np.full(10, 0.2), 0.01, rng)
-    assert better.first > 0.99
-    same = st.bayesian_signed_rank(np.full(10, 0.001), 0.01, rng)
-    assert same.equal == pytest.approx(1.0)
-    split = st.bayesian_signed_rank(np.array([0.2, -0.2, 0.3, -0.3]), 0.01, rng)
+    assert signed_rank([0.2] * 10, 0.01).first > 0.99
+    assert signed_rank([0.001] * 10, 0.01).equal == pytest.approx(1.0)
+    split = signed_rank([0.2, -0.2, 0.3, -0.3], 0.01)
     assert split.first == pytest.approx(split.second, abs=0.06)
     assert split.first + split.equal + split.second == pytest.approx(1.0)
-    one = st.bayesian_signed_rank(np.array([0.2]), 0.01, rng)
-    assert 0.5 < one.first < 0.99  # one dataset proves nothing
+    assert 0.5 < signed_rank([0.2], 0.01).first < 0.99  # one dataset proves nothing
+
+
+# By baycomp 1.0.3, SignedRankTest.probs(first, second, rope, nsamples=50000): left, rope, right
+@pytest.mark.parametrize(
+    ("differences", "rope", "expected"),
+    [
+        ([0.7, 0.4, -0.2], 0.01, (0.877, 0.016, 0.107)),  # llm − ctgan of the 3×3 matrix in test_leaderboard.py
+        ([0.7, 0.4], 0.01, (0.964, 0.036, 0.0)),
+        ([0.7, 0.4, -0.2], 0.0, (0.889, 0.0, 0.111)),  # without a region, ties count half for either side
+    ],
+)
+def test_signed_rank_agrees_with_baycomp_on_three_datasets(differences, rope, expected):
+    found = signed_rank(differences, rope, 50_000)
+    assert (found.first, found.equal, found.second) == pytest.approx(expected, abs=0.006)
 
 
 def test_critical_difference_is_demsars():
@@ -123,13 +152,26 @@ def test_signed_rank_agrees_with_baycomp():
     source.normal(0.6, 0.1, 6), source.normal(0.02, 0.05, 6)
     first = source.normal(0.6, 0.1, 12)
     second = first - source.normal(0.02, 0.05, 12)
-    found = st.bayesian_signed_rank(first - second, 0.01, np.random.default_rng(1), 20_000)
+    found = signed_rank(first - second, 0.01)
     assert (found.first, found.equal, found.second) == pytest.approx((0.908, 0.066, 0.025), abs=0.01)
 
 
 def test_cliques_are_maximal():
     # distance 1: {1, 1.5, 2} and {2, 3} but not the inner {1.5, 2}
     assert st.cliques([1.0, 1.5, 2.0, 3.0, 5.0], 1.0) == [(0, 2), (2, 3)]
+
+
+def test_elo_of_the_hand_computed_matrix_agrees_with_choix():
+    # choix 0.4.1, ilsr_pairwise_dense of the wins of MEANS plus a virtual tie per pair, on the Elo scale, mean at 1000
+    assert st.elo(st.wins(MEANS), anchor=None) == pytest.approx([1137.70, 1035.26, 827.04], abs=0.02)
+
+
+def test_nemenyis_distance_agrees_with_scikit_posthocs():
+    # scikit-posthocs 0.17.1, posthoc_nemenyi_friedman of a table of 10 datasets × 4 generators with ranks that always agree:
+    # mean ranks 1 2 3 4, p = .307 at a distance of 1, .003 at 2. So the 5 % distance is between 1 and 2:
+    distance = st.critical_difference(4, 10)
+    assert 1 < distance < 2
+    assert st.cliques([1.0, 2.0, 3.0, 4.0], distance) == [(0, 1), (1, 2), (2, 3)]
 
 
 def test_elo_of_two_players_is_their_log_odds():
