@@ -1,36 +1,34 @@
 """Run one function in its own killable process group, under a time and a memory limit.
 
-A fork server that has already imported the heavy libraries makes a process in milliseconds. The child leads a session of its
-own, so that a kill reaches whatever it started; its output is kept up to a bound; it dies with its parent.
+A fork server that has already imported the heavy libraries makes a process in milliseconds. The function runs in a worker
+below a guardian (:mod:`harness.guard`), so that a kill reaches whatever it started and nothing of it outlives the harness;
+its output is kept up to a bound (:mod:`harness.logkeeper`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import importlib
 import json
 import multiprocessing
-import os
+import queue
 import signal
-import sys
 import threading
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
 from harness.errors import TabOrderError
+from harness.guard import guarded
+from harness.logkeeper import LogKeeper
+from harness.redaction import Redactor
 
 PRELOAD = ["harness.preload"]
-HEAD_BYTES = 1 << 20
-TAIL_BYTES = 1 << 16
 GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.05
 
@@ -82,146 +80,132 @@ class Outcome:
     log_tail: tuple[str, ...] = ()
 
 
-class LogKeeper(threading.Thread):
-    """Copies a pipe into a file: the first MiB as it comes, of the rest only the end, so that no output fills the disk."""
-
-    def __init__(self, source: Connection, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._source, self._path = source, path
-        self._tail: deque[bytes] = deque()
-        self._tail_size = 0
-        self._total = 0
-
-    def run(self) -> None:
-        """Drain until every writer has closed its end."""
-        with contextlib.suppress(OSError), self._path.open("ab", buffering=0) as file:
-            while chunk := os.read(self._source.fileno(), 1 << 16):
-                room = HEAD_BYTES - self._total
-                if room > 0:
-                    with contextlib.suppress(OSError):  # a full disk must not stop the cell
-                        file.write(chunk[:room])
-                self._total += len(chunk)
-                self._tail.append(chunk)
-                self._tail_size += len(chunk)
-                while self._tail_size - len(self._tail[0]) > TAIL_BYTES:
-                    self._tail_size -= len(self._tail.popleft())
-            hidden = self._total - HEAD_BYTES
-            if hidden > 0:
-                end = b"".join(self._tail)[-min(hidden, TAIL_BYTES) :]
-                file.write(f"\n[… {hidden - len(end)} bytes of output not kept …]\n".encode() + end)
-
-    def tail(self, lines: int = 30) -> tuple[str, ...]:
-        """The last lines, each cut at 500 characters."""
-        text = b"".join(list(self._tail)).decode("utf-8", "replace")
-        return tuple(line[:500] for line in text.replace("\r", "\n").splitlines() if line.strip())[-lines:]
-
-
 def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
 
 
-def _child(function: str, payload: str, events: Connection, output: Connection) -> None:
-    os.setsid()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no orphan outlives the fork server
-    os.dup2(output.fileno(), 1)
-    os.dup2(output.fileno(), 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+class _Inbox(threading.Thread):
+    """Reads messages in the background: one that stops half-way must not stop the clock."""
 
-    def emit(event: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            events.send_bytes(json.dumps({"event": dict(event)}).encode())
+    def __init__(self, source: Connection) -> None:
+        super().__init__(daemon=True)
+        self._source = source
+        self.messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
-    try:
-        module, name = function.split(":")
-        result = getattr(importlib.import_module(module), name)(json.loads(payload), emit)
-        message: dict[str, Any] = {"result": result}
-    except BaseException as error:
-        traceback.print_exc()
-        kind = type(error)
-        message = {"exception": kind.__name__, "error": str(error), "bases": [base.__name__ for base in kind.__mro__]}
-    sys.stdout.flush()
-    sys.stderr.flush()
-    events.send_bytes(json.dumps(message).encode())
-
-
-def _tree(root: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def _resident(processes: list[psutil.Process]) -> int:
-    total = 0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total
-
-
-def _signal_all(pid: int, known: set[int], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
-    for other in known - {pid}:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(other, number)
+    def run(self) -> None:
+        """Until every writer has closed its end."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                with contextlib.suppress(ValueError):  # a worker may write whatever it likes
+                    message = json.loads(self._source.recv_bytes())
+                    if isinstance(message, dict):
+                        self.messages.put(message)
 
 
 class _Watch:
-    """Samples the memory of a process tree and remembers every descendant it saw."""
+    """Samples the memory of what runs below the guardian and remembers every process it saw."""
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
         self.peak = 0
         self.current = 0
-        self.started: dict[int, float] = {}
+        self._seen: dict[int, psutil.Process] = {}
         self._next = 0.0
+        self._guardian: psutil.Process | None = None
         with contextlib.suppress(psutil.Error):
-            self._root = psutil.Process(pid)
+            self._guardian = psutil.Process(pid)
 
-    def look(self) -> None:
-        """Measure, at most ten times a second."""
-        if time.monotonic() < self._next or not hasattr(self, "_root"):
-            return
+    def look(self) -> bool:
+        """Measure, at most ten times a second; whether it was time to."""
+        if time.monotonic() < self._next or self._guardian is None:
+            return False
         self._next = time.monotonic() + 0.1
-        processes = _tree(self._root)
-        for process in processes:
+        self.current = 0
+        for process in self._find():
             with contextlib.suppress(psutil.Error):
-                self.started.setdefault(process.pid, process.create_time())
-        self.current = _resident(processes)
+                self.current += process.memory_info().rss
         self.peak = max(self.peak, self.current)
+        return True
 
-    def alive(self) -> set[int]:
+    def _find(self) -> list[psutil.Process]:
+        if self._guardian is None:
+            return []
+        try:
+            found: list[psutil.Process] = self._guardian.children(recursive=True)
+        except psutil.Error:
+            return []
+        for process in found:
+            self._seen.setdefault(process.pid, process)
+        return found
+
+    def exceeds(self, bound: float) -> bool:
+        """Whether more than ``bound`` bytes are resident, pages that processes share counted once."""
+        if self.current <= bound:
+            return False
+        total = 0
+        for process in self._find():
+            with contextlib.suppress(psutil.Error, AttributeError):
+                total += process.memory_full_info().pss
+        return total > bound
+
+    def alive(self) -> list[psutil.Process]:
         """Seen descendants that still run (a recycled process id is not one of them)."""
-        living = set()
-        for pid, started in self.started.items():
-            with contextlib.suppress(psutil.Error):
-                if psutil.Process(pid).create_time() == started:
-                    living.add(pid)
-        return living
+        self._find()
+        return [process for process in self._seen.values() if _runs(process)]
 
     def stop(self) -> None:
-        """SIGTERM, a grace period, then SIGKILL, descendants included."""
-        _signal_all(self.pid, self.alive(), signal.SIGTERM)
-        end = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < end and psutil.pid_exists(self.pid):
+        """SIGTERM, a grace period, then SIGKILL, to all below the guardian; it ends by itself then."""
+        for process in self.alive():
             with contextlib.suppress(psutil.Error):
-                if psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE:
-                    break
+                process.terminate()
+        end = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < end and self.alive():
             time.sleep(POLL_SECONDS)
-        _signal_all(self.pid, self.alive(), signal.SIGKILL)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to all below the guardian."""
+        for process in self.alive():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    def bury(self, guardian: BaseProcess) -> None:
+        """Wait for the guardian, which ends when all below it have; it is killed when it does not."""
+        guardian.join(GRACE_SECONDS + 2)
+        end = time.monotonic() + GRACE_SECONDS  # where the fork server died, joining does not wait
+        while self._guardian is not None and _runs(self._guardian) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS / 5)
+        if self._guardian is not None and _runs(self._guardian):
+            with contextlib.suppress(psutil.Error):
+                self._guardian.kill()
+        self.kill()
 
 
-def _messages(events: Connection) -> Iterator[dict[str, Any]]:
+def _runs(process: psutil.Process) -> bool:
     try:
-        while events.poll(0):
-            yield json.loads(events.recv_bytes())
-    except (EOFError, OSError, ValueError):
-        return
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def system_kills() -> int | None:
+    """How many processes this machine's kernel has ended for want of memory since it started."""
+    try:
+        counters = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines())
+        return int(counters["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@dataclass
+class _Ended:
+    """What was seen of a call: why we stopped it, its last message, its exit code."""
+
+    stopped: Ending | None = None
+    final: dict[str, Any] | None = None
+    exitcode: int | None = None
+    starved: bool = False
 
 
 def run_isolated(
@@ -231,96 +215,121 @@ def run_isolated(
     limits: Limits,
     log: Path,
     on_event: Callable[[Mapping[str, Any]], None],
+    redactor: Redactor | None = None,
 ) -> Outcome:
     """Call ``module:function(payload, emit)`` in its own process group.
 
     Args:
         function: importable in the child; it returns something JSON-able.
         payload: JSON-able arguments.
-        limits: time and memory bounds.
+        limits: time (from the call's begin, not from the start of the fork server) and memory bounds.
         log: file its standard output and error are appended to (bounded).
         on_event: receives what the function emits, in this process.
+        redactor: takes secrets out of log and error.
 
     Returns:
         How it ended; this never raises for anything the child does.
     """
+    redactor = redactor or Redactor()
     context = _context()
     events, events_child = context.Pipe(duplex=False)
     output, output_child = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(function, json.dumps(payload), events_child, output_child))
-    begin = time.monotonic()
+    process = context.Process(target=guarded, args=(function, json.dumps(payload), events_child, output_child))
+    starved = system_kills()
     process.start()
-    events_child.close()
-    output_child.close()
-    keeper = LogKeeper(output, log)
+    for end in (events_child, output_child):
+        end.close()
+    keeper, inbox = LogKeeper(output, log, redactor), _Inbox(events)
     keeper.start()
+    inbox.start()
     assert process.pid is not None
     watch = _Watch(process.pid)
-    stopped: Ending | None = None
-    final: dict[str, Any] | None = None
+    ended, begin = _follow(process, inbox, watch, limits, on_event)
+    ended.starved = starved is not None and (system_kills() or 0) > starved
+    seconds = time.monotonic() - begin
+    for thread, end in ((keeper, output), (inbox, events)):
+        thread.join(2.0)
+        if not thread.is_alive():
+            end.close()
+    return _outcome(ended, limits, seconds, watch.peak, redactor, keeper.tail())
 
-    def read() -> None:
-        nonlocal final
-        for message in _messages(events):
-            if "event" in message:
-                on_event(message["event"])
-            else:
-                final = message
+
+def _follow(
+    process: BaseProcess,
+    inbox: _Inbox,
+    watch: _Watch,
+    limits: Limits,
+    on_event: Callable[[Mapping[str, Any]], None],
+) -> tuple[_Ended, float]:
+    """Until the call has ended or was stopped, and nothing of it is left; also the moment it began."""
+    ended, begin = _Ended(), time.monotonic()
+
+    def read(patience: float) -> None:
+        nonlocal begin
+        with contextlib.suppress(queue.Empty):
+            while message := inbox.messages.get(timeout=patience):
+                patience = 0.0
+                if "event" in message:
+                    on_event(message["event"])
+                elif "begun" in message:
+                    begin = time.monotonic()
+                elif "exit" in message:
+                    ended.exitcode = message["exit"]
+                else:
+                    ended.final = message
 
     try:
-        while final is None and process.is_alive():
-            events.poll(POLL_SECONDS)
-            read()
-            watch.look()
+        while ended.final is None and ended.exitcode is None and process.is_alive() and not ended.stopped:
+            read(POLL_SECONDS)
+            measured = watch.look()
             if limits.timeout_seconds is not None and time.monotonic() - begin > limits.timeout_seconds:
-                stopped = "timeout"
-            elif limits.memory_gib is not None and watch.current > limits.memory_gib * 2**30:
-                stopped = "out_of_memory"
-            if stopped:
-                break
+                ended.stopped = "timeout"
+            elif measured and limits.memory_gib is not None and watch.exceeds(limits.memory_gib * 2**30):
+                ended.stopped = "out_of_memory"
     finally:
-        if stopped or final is None:
-            if process.is_alive():
-                watch.stop()
-        else:
-            process.join(GRACE_SECONDS)
-        _signal_all(process.pid, watch.alive(), signal.SIGKILL)
-        process.join(GRACE_SECONDS)
-    read()
-    seconds = time.monotonic() - begin
-    keeper.join(2.0)
-    output.close() if not keeper.is_alive() else None
-    events.close()
-    return _outcome(stopped, final, process.exitcode, limits, seconds, watch.peak, keeper.tail())
+        end = time.monotonic() + GRACE_SECONDS
+        while ended.final is not None and not ended.stopped and process.is_alive() and time.monotonic() < end:
+            process.join(POLL_SECONDS / 5)
+        if process.is_alive():
+            watch.stop()
+        watch.bury(process)
+    inbox.join(1.0)
+    read(0.0)
+    return ended, begin
 
 
 def _outcome(
-    stopped: Ending | None,
-    final: dict[str, Any] | None,
-    exitcode: int | None,
-    limits: Limits,
-    seconds: float,
-    peak: int,
-    tail: tuple[str, ...],
+    ended: _Ended, limits: Limits, seconds: float, peak: int, redactor: Redactor, tail: tuple[str, ...]
 ) -> Outcome:
-    if stopped == "timeout":
-        error = f"stopped after limits.timeout_seconds={limits.timeout_seconds:g} s"
-        return Outcome("timeout", seconds, peak, error=error, log_tail=tail)
-    if stopped == "out_of_memory":
-        error = f"stopped at {peak / 2**30:.2f} GiB of resident memory, above limits.memory_gib={limits.memory_gib:g}"
-        return Outcome("out_of_memory", seconds, peak, error=error, log_tail=tail)
-    if final is not None and "result" in final:
+    final = ended.final
+    if ended.stopped is None and final is not None and "result" in final:
         return Outcome("done", seconds, peak, result=final["result"], log_tail=tail)
-    if final is not None:
-        if "MemoryError" in final["bases"] or "OutOfMemoryError" in final["bases"]:
-            return Outcome(
-                "out_of_memory", seconds, peak, error=f"{final['exception']}: {final['error']}", log_tail=tail
-            )
-        return Outcome("raised", seconds, peak, error=final["error"], exception=final["exception"], log_tail=tail)
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = " (not sent by the harness; perhaps the system ran out of memory)" if name == "SIGKILL" else ""
-        return Outcome("crashed", seconds, peak, error=f"the process was ended by {name}{hint}", log_tail=tail)
-    return Outcome(
-        "crashed", seconds, peak, error=f"the process left with exit code {exitcode} without a result", log_tail=tail
-    )
+    exception = None
+    if ended.stopped == "timeout":
+        ending: Ending = "timeout"
+        error = f"stopped after limits.timeout_seconds={limits.timeout_seconds:g} s"
+    elif ended.stopped == "out_of_memory":
+        ending = "out_of_memory"
+        error = f"stopped at {peak / 2**30:.2f} GiB of resident memory, above limits.memory_gib={limits.memory_gib:g}"
+    elif final is not None:
+        ending, exception, error = "raised", str(final["exception"]), str(final["error"])
+        if {"MemoryError", "OutOfMemoryError"} & set(final["bases"]):
+            ending, error = "out_of_memory", f"{exception}: {error}"
+    elif ended.exitcode is not None and ended.exitcode < 0:
+        ending, error = _killed(-ended.exitcode, ended.starved)
+    else:
+        ending = "crashed"
+        how = "was ended with its fork server" if ended.exitcode is None else f"left with exit code {ended.exitcode}"
+        error = f"the process {how} without a result"
+    return Outcome(ending, seconds, peak, error=redactor.text(error), exception=exception, log_tail=tail)
+
+
+def _killed(number: int, starved: bool) -> tuple[Ending, str]:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        name = f"signal {number}"
+    if number == signal.SIGKILL and starved:
+        return "out_of_memory", "the process was ended by the system, which ran out of memory: lower limits.memory_gib"
+    hint = " (not sent by the harness)" if number == signal.SIGKILL else ""
+    return "crashed", f"the process was ended by {name}{hint}"

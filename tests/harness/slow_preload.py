@@ -1,0 +1,5 @@
+"""Stands for libraries that take long to import."""
+
+import time
+
+time.sleep(2)
