@@ -28,6 +28,15 @@ from harness.store import write_atomic
 
 Kind = Literal["value", "real", "floor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+LONGEST = (
+    "detection.sniff",
+    "ml_efficacy.mlp",
+    "ml_efficacy.random_forest",
+    "detection.roc_auc",
+    "privacy.dcr",
+    "privacy.membership",
+)
+"""Metrics that begin first, so that none of the slow ones is left running alone at the end."""
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "sdmetrics")
 log = logging.getLogger(__name__)
 
@@ -75,17 +84,19 @@ def evaluate(
     data = EvalInput(dataset.train, dataset.test, synthetic, dataset.schema, dataset, seed, dict(invalid or {}))
     tables = _Tables(data)
     cache = _AnchorCache(anchors, dataset, seed)
-    tasks = [(metric, kind) for metric in chosen for kind in KINDS]
+    tasks: list[tuple[Metric, Kind]] = [(metric, kind) for metric in _by_length(chosen) for kind in KINDS]
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # libraries warn about every constant column; what matters becomes a score's error
-        outcomes = _run([partial(_outcome, metric, kind, tables, cache) for metric, kind in tasks], jobs)
-    return tuple(
-        score
-        for position, metric in enumerate(chosen)
-        for score in _scores(metric, *outcomes[3 * position : 3 * position + 3])
-    )
+        done = _run([partial(_outcome, metric, kind, tables, cache) for metric, kind in tasks], jobs)
+    outcomes = {(metric.name, kind): outcome for (metric, kind), outcome in zip(tasks, done, strict=True)}
+    return tuple(score for metric in chosen for score in _scores(metric, *(outcomes[metric.name, k] for k in KINDS)))
+
+
+def _by_length(metrics: Sequence[Metric]) -> list[Metric]:
+    """The slow ones first, else in order."""
+    return sorted(metrics, key=lambda metric: LONGEST.index(metric.name) if metric.name in LONGEST else len(LONGEST))
 
 
 def _check(dataset: Dataset, synthetic: pd.DataFrame, metrics: Sequence[Metric], jobs: int) -> None:

@@ -65,7 +65,10 @@ FAMILIES: tuple[Family, ...] = (
         "distribution",
         "Distribution",
         "dist",
-        (Component(("distribution.column_shapes",), "bound"), Component(("distribution.pair_trends",), "floor")),
+        (
+            Component(("distribution.column_shapes",), "bound"),
+            Component(("distribution.pair_distance", "distribution.pair_trends"), "floor"),
+        ),
     ),
     Family("conditional", "Conditional", "cond", (Component(("conditional.distance",), "floor"),)),
     Family("dependencies", "Dependencies", "FD", (Component(("dependencies.fd_violation_rate",), "floor"),)),

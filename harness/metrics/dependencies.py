@@ -13,7 +13,6 @@ from harness.dependencies import (
     FDViolation,
     FunctionalDependency,
     IntArray,
-    Mask,
     MiningResult,
     any_violation,
     g3_error,
@@ -21,7 +20,6 @@ from harness.dependencies import (
     violations,
 )
 from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
-from harness.metrics.encoding import floats
 
 RATES = {
     "fd_violation_rate": ("rate", ""),
@@ -195,47 +193,3 @@ class _Theory:
             closure |= new
             grown = bool(new)
         return fd.rhs in closure
-
-
-@dataclass(frozen=True)
-class OrderRelations:
-    """Rows that break an order a ≤ b that all training rows keep between two number columns. Shares; lower is better.
-
-    An order counts only where both columns have values in a common range (else it holds for any rows) and at least ``min_rows``
-    training rows have both cells. Values: ``dependencies.order_violation_rate`` (mean) and ``….<a≤b>``; the rate is over synthetic
-    rows that have both cells. It follows the idea of testing logical relations beyond functional dependencies in Long, Xu and
-    Brintrup (arXiv 2502.04055).
-    """
-
-    min_rows: int = 50
-    name = "dependencies.order_violation_rate"
-    version = 1
-    goal: ClassVar[Goal] = "min"
-    real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``min_rows``."""
-        return params_of(self)
-
-    def __call__(self, data: EvalInput) -> Sequence[Value]:
-        """Find the orders in training rows, count breaches in synthetic rows."""
-        names = data.schema.numeric
-        pairs = [(a, b) for a in names for b in names if a != b and self._holds(data, a, b)]
-        if not pairs:
-            raise NotComputable("no two number columns of the training rows are in an order that could be broken.")
-        values = []
-        for a, b in pairs:
-            left, right = floats(data, "synthetic", a), floats(data, "synthetic", b)
-            both = ~np.isnan(left) & ~np.isnan(right)
-            rate = float((left > right)[both].mean()) if both.any() else None
-            error = None if both.any() else "no synthetic row has both cells."
-            values.append(Value(f"{self.name}.{a}≤{b}", rate, "min", error=error))
-        return with_mean(self.name, values)
-
-    def _holds(self, data: EvalInput, a: str, b: str) -> bool:
-        left, right = floats(data, "train", a), floats(data, "train", b)
-        both: Mask = ~np.isnan(left) & ~np.isnan(right)
-        if both.sum() < self.min_rows or not (left <= right)[both].all():
-            return False
-        return bool(left[both].max() > right[both].min())

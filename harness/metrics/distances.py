@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from harness.metrics.base import NotComputable
@@ -23,7 +25,7 @@ def ks(real: Floats, synthetic: Floats) -> float:
     return float(np.abs(below[0] - below[1]).max())
 
 
-def shares(values: Ints, size: int) -> Floats:
+def shares(values: np.ndarray[Any, Any], size: int) -> Floats:
     """The share of each code in [0, size)."""
     return np.bincount(values, minlength=size) / len(values)
 
@@ -38,18 +40,6 @@ def js(real: Floats, synthetic: Floats) -> float:
     from scipy.spatial.distance import jensenshannon
 
     return float(jensenshannon(real, synthetic, base=2))
-
-
-def bin_edges(real: Floats, bins: int) -> Floats:
-    """Inner edges of bins of about equal frequency among real values; fewer where values repeat."""
-    return np.unique(np.quantile(real, np.linspace(0, 1, bins + 1)[1:-1]))
-
-
-def binned_js(real: Floats, synthetic: Floats, bins: int) -> float:
-    """Jensen–Shannon distance of numbers in the bins of :func:`bin_edges`, the outer ones open."""
-    edges = bin_edges(real, bins)
-    sides = (shares(np.searchsorted(edges, x, side="left"), len(edges) + 1) for x in (real, synthetic))
-    return js(*sides)
 
 
 def wasserstein(real: Floats, synthetic: Floats) -> float:

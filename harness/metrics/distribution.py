@@ -16,6 +16,7 @@ from harness.errors import TabOrderError, choices
 from harness.metrics import distances
 from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
 from harness.metrics.encoding import codes, floats, sdmetrics_metadata
+from harness.metrics.pairs import Bins
 from harness.table import Column
 
 POOL_ABOVE = 1000
@@ -133,14 +134,13 @@ class ColumnDistance:
             ``wasserstein`` (numbers): 1-Wasserstein distance in standard deviations of the real column, in [0, ∞).
             ``tvd`` (categories): total variation distance, in [0, 1].
             ``js`` (all): Jensen–Shannon distance (square root of the divergence, base 2), in [0, 1]; numbers in ``bins`` bins
-            of equal frequency among real rows.
+            of equal frequency among test rows and two more for what lies outside (:class:`harness.metrics.pairs.Bins`).
             ``missing_gap`` (all): absolute difference of the shares of missing cells, in [0, 1].
         bins: for ``js``.
     """
 
     measure: Measure
     bins: int = 20
-    version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
@@ -152,6 +152,11 @@ class ColumnDistance:
     def name(self) -> str:
         """``distribution.<measure>``."""
         return f"distribution.{self.measure}"
+
+    @property
+    def version(self) -> int:
+        """2 for ``js``: values outside the real range, and single values that fill a bin, have bins of their own."""
+        return 2 if self.measure == "js" else 1
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -183,11 +188,10 @@ class ColumnDistance:
                 return distances.wasserstein(real, synthetic)
             if (extreme := distances.one_empty(real, synthetic)) is not None:
                 return extreme
-            return (
-                distances.ks(real, synthetic)
-                if self.measure == "ks"
-                else distances.binned_js(real, synthetic, self.bins)
-            )
+            if self.measure == "ks":
+                return distances.ks(real, synthetic)
+            bins = [Bins("test", self.bins).of(data, role, column.name) for role in ("test", "synthetic")]
+            return distances.js(*(distances.shares(b.values[b.values < b.size - 1], b.size) for b in bins))
         coded = codes(data, column.name)
         kept = [c[c >= 0] for c in (coded.test, coded.synthetic)]
         if (extreme := distances.one_empty(*kept)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ ROLES: tuple[Role, ...] = ("train", "test", "synthetic")
 class ColumnCodes:
     """One column of all three tables as integers: equal exactly where the values are equal, −1 where missing.
 
-    Codes follow the order of the values (numbers by size, texts by code point), so they do not depend on the order of rows.
+    Codes of numbers follow their size, codes of categories how often these occur (see :func:`_canonical`), so neither the order of
+    rows nor what categories are called matters.
 
     Attributes:
         train: shape (n_train,).
@@ -51,15 +53,86 @@ def codes(data: EvalInput, name: str) -> ColumnCodes:
 
 
 def _encode(data: EvalInput, name: str) -> ColumnCodes:
+    coded = _by_value(data, name)
+    return coded if data.schema[name].numeric else _renumber(coded, _canonical(data, name, coded))
+
+
+def _by_value(data: EvalInput, name: str) -> ColumnCodes:
+    """Codes in the order of the values (numbers by size, texts by code point)."""
+    if data.schema[name].numeric:
+        return _read(data, name)
+    return data.cached(f"codes by value of {name}", lambda: _read(data, name))  # type: ignore[no-any-return]
+
+
+def _read(data: EvalInput, name: str) -> ColumnCodes:
     cells = pd.concat([data.table(role)[name] for role in ROLES], ignore_index=True)
     coded = encode_column(data.schema[name], cells)
     missing = cells.isna().to_numpy()
-    values = np.where(missing, -1, coded.values)
     size = coded.size - int(missing.any())
+    values = coded.values
+    values[missing] = -1
     labels = np.empty(size, dtype=object)
     labels[values[~missing]] = cells.to_numpy(object)[~missing]
     first, second = len(data.train), len(data.train) + len(data.test)
     return ColumnCodes(values[:first], values[first:second], values[second:], labels)
+
+
+def _renumber(coded: ColumnCodes, order: Ints) -> ColumnCodes:
+    """The same column with its codes in another order."""
+    new = np.full(coded.size + 1, -1, dtype=np.int64)  # the last entry stands for code −1
+    new[order] = np.arange(coded.size)
+    return ColumnCodes(new[coded.train], new[coded.test], new[coded.synthetic], coded.labels[order])
+
+
+def _counts(coded: ColumnCodes) -> list[Ints]:
+    """How often each code occurs, table by table."""
+    return [np.bincount(coded.of(role) + 1, minlength=coded.size + 1)[1:] for role in ROLES]
+
+
+def _canonical(data: EvalInput, name: str, coded: ColumnCodes) -> Ints:
+    """An order of a column's categories that their names do not decide.
+
+    By frequency in train, then test, then the synthetic table; among equals by a fingerprint of the rows that hold them. Only
+    categories that these do not tell apart, which are then (but for accidents) interchangeable, follow their names.
+    """
+    keys = [-count for count in _counts(coded)]
+    order = np.lexsort([np.arange(coded.size), *keys[::-1]])
+    ranked = np.column_stack(keys)[order]
+    if not (ranked[1:] == ranked[:-1]).all(axis=1).any():
+        return order.astype(np.int64)
+    for role in ROLES:
+        values, prints = coded.of(role), _fingerprints(data, role)
+        present = values >= 0
+        keys.append(np.bincount(values[present], weights=prints[present], minlength=coded.size))
+    return np.lexsort([np.arange(coded.size), *keys[::-1]]).astype(np.int64)
+
+
+def _fingerprints(data: EvalInput, role: Role) -> Floats:
+    """A number of each row in [0, 2²⁴) made from its numbers and from how frequent its categories are."""
+    return data.cached(f"fingerprints of {role}", lambda: _hash_rows(data, role))  # type: ignore[no-any-return]
+
+
+def _hash_rows(data: EvalInput, role: Role) -> Floats:
+    total = np.zeros(len(data.table(role)), dtype=np.uint64)
+    for column in data.schema.columns:
+        if column.numeric:
+            values = floats(data, role, column.name)
+            rounded = values if column.decimals is None else np.round(values, column.decimals)
+            hashed = np.where(np.isnan(values), 0.0, rounded + 0.0).view(np.uint64)
+        else:
+            coded = _by_value(data, column.name)
+            counts = (_mix(count.astype(np.uint64) + np.uint64(place)) for place, count in enumerate(_counts(coded)))
+            hashed = np.append(np.bitwise_xor.reduce(list(counts)), np.uint64(0))[coded.of(role)]
+        total += _mix(hashed ^ np.uint64(zlib.crc32(column.name.encode())))
+    return (_mix(total) >> np.uint64(40)).astype(float)  # sums of 2²⁹ such numbers are exact
+
+
+def _mix(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Scatter 64-bit integers (the finalizer of SplitMix64; Steele, Lea and Flood, 2014)."""
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def floats(data: EvalInput, role: Role, name: str) -> Floats:

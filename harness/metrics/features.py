@@ -12,6 +12,8 @@ from harness.metrics.encoding import Floats, Ints, codes, floats
 
 MAX_CATEGORIES = 254
 """Categories a column keeps (scikit-learn's histogram boosting takes 255); the rarer ones share one more."""
+HUGE = 1e30
+"""Models compute in float32 or with squares: greater numbers, which are out of all proportion, count as this one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Features:
     categorical: np.ndarray[Any, np.dtype[np.bool_]]
 
     def matrix(self, data: EvalInput, role: Role, fitted_on: tuple[Role, ...]) -> Floats:
-        """Numbers as they are; categories as ranks by frequency in the tables fitted on (0 = most frequent).
+        """Numbers as they are, up to ±:data:`HUGE`; categories as ranks by frequency in the tables fitted on (0 = most frequent).
 
         Missing cells, and categories those tables do not have, are NaN. Shape (rows, columns).
         """
@@ -38,7 +40,7 @@ class Features:
                 rank = ranks(np.concatenate([coded.of(r) for r in fitted_on]), coded.size)
                 columns.append(np.append(rank, np.nan)[coded.of(role)])
             else:
-                columns.append(floats(data, role, name))
+                columns.append(np.clip(floats(data, role, name), -HUGE, HUGE))
         return np.column_stack(columns) if columns else np.empty((len(data.table(role)), 0))
 
 

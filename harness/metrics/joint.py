@@ -36,7 +36,7 @@ class SlicedWasserstein:
 
     directions: int = 50
     name = "distribution.sliced_wasserstein"
-    version = 1
+    version = 2
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from harness.errors import TabOrderError, choices
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of
 from harness.metrics.encoding import Floats, Ints, codes, floats
-from harness.metrics.features import Features, features, filled, row_order
+from harness.metrics.features import HUGE, Features, features, filled, row_order
 from harness.metrics.models import Model, make_model, make_paper_model
 from harness.seeding import derive_seed
 
@@ -52,7 +52,7 @@ class MLEfficacy:
 
     model: Model
     recipe: Recipe = "standard"
-    version = 1
+    version = 2
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
 
@@ -81,7 +81,7 @@ class MLEfficacy:
             labels, tested, classes = _labels(data, target)
             found, chances = self._fit_predict(data, target, labels, labels >= 0, tested >= 0)
             return self._named(_classification(tested[tested >= 0], _align(chances, found, classes)), CLASSIFICATION)
-        numbers, truth = floats(data, "synthetic", target), floats(data, "test", target)
+        numbers, truth = np.clip(floats(data, "synthetic", target), -HUGE, HUGE), floats(data, "test", target)
         _, answer = self._fit_predict(data, target, numbers, ~np.isnan(numbers), ~np.isnan(truth))
         return self._named(_regression(truth[~np.isnan(truth)], answer), REGRESSION)
 
@@ -165,11 +165,16 @@ def _matrices(data: EvalInput, columns: Features, recipe: Recipe) -> tuple[Float
 
     def raw(role: Any) -> Floats:
         pairs = zip(columns.names, columns.categorical, strict=True)
-        return np.column_stack(
-            [codes(data, n).of(role).astype(float) if c else floats(data, role, n) for n, c in pairs]
-        )
+        return np.column_stack([_alphabetical(data, role, n) if c else floats(data, role, n) for n, c in pairs])
 
     return raw("synthetic"), raw("test")
+
+
+def _alphabetical(data: EvalInput, role: Role, name: str) -> Floats:
+    """The paper's label codes: categories in the order of their names, −1 where missing."""
+    coded = codes(data, name)
+    place = np.append(np.argsort(np.argsort(coded.labels)), -1.0)
+    return place[coded.of(role)]
 
 
 def _align(chances: Floats, found: Ints, classes: int) -> Floats:

@@ -26,6 +26,7 @@ def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int
         seed: of the model.
     """
     from sklearn import ensemble, linear_model
+    from sklearn.preprocessing import FunctionTransformer
 
     classes = task == "classification"
     if model == "hgb":
@@ -36,9 +37,8 @@ def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int
         return kind(n_estimators=100, random_state=seed)
     if model == "linear":
         last = linear_model.LogisticRegression(max_iter=500) if classes else linear_model.LinearRegression()
-    else:
-        last = _mlp(classes, seed, max_iter=_passes(rows))
-    return _scaled(last, categorical, classes)
+        return _scaled(categorical, classes, last)
+    return _scaled(categorical, classes, FunctionTransformer(_single), _mlp(classes, seed, max_iter=_passes(rows)))
 
 
 def make_paper_model(model: Model, task: Task, seed: int) -> Any:
@@ -71,10 +71,15 @@ def _passes(rows: int) -> int:
     return int(np.clip(2000 * 200 // max(rows, 1), 20, 200))
 
 
-def _scaled(last: Any, categorical: Mask, classes: bool) -> Any:
+def _single(matrix: Any) -> Any:
+    """Single precision, in which the network is a third faster; numbers are scaled before, so none loses what it says."""
+    return matrix.astype(np.float32)
+
+
+def _scaled(categorical: Mask, classes: bool, *steps: Any) -> Any:
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pipeline = make_pipeline(linear_preprocessor(categorical), last)
+    pipeline = make_pipeline(linear_preprocessor(categorical), *steps)
     return pipeline if classes else TransformedTargetRegressor(pipeline, transformer=StandardScaler())

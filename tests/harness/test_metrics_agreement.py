@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,15 @@ import pytest
 
 from harness.datasets import Dataset, load
 from harness.metrics.base import EvalInput
+from harness.metrics.conditional import ConditionalDistance
 from harness.metrics.coverage import MissingCategories, RangeCoverage
 from harness.metrics.distribution import ColumnDistance, ColumnShapes, PairTrends
 from harness.metrics.encoding import resample_columns, sdmetrics_metadata
-from harness.metrics.joint import SlicedWasserstein, _numbers, _ranked
+from harness.metrics.joint import SlicedWasserstein, SupportOverlap, _numbers, _ranked
+from harness.metrics.ml_efficacy import MLEfficacy, _align, _labels, _regression
 from harness.metrics.nearest import mixed_rows, nearest
-from harness.metrics.privacy import ExactCopies
+from harness.metrics.pairs import Bins, PairDistance
+from harness.metrics.privacy import ClosestRecord, ExactCopies, MembershipInference, NearestNeighbourRatio
 
 from .metric_inputs import numbers
 
@@ -95,6 +99,60 @@ def test_column_distances(table: Dataset) -> None:
         assert found["missing_gap"][f"distribution.missing_gap.{name}"] == pytest.approx(gap, abs=1e-9)
 
 
+def test_jensen_shannon_distances(table: Dataset) -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    data = judged(table)
+    found = numbers(ColumnDistance("js"), data)
+    for name in table.schema.names:
+        real, made = (frame[name].dropna() for frame in (table.test, table.train))
+        if table.schema[name].numeric:  # the bins are ours (tests/harness/test_metrics_pairs.py), the distance is not
+            of = Bins("test", 20)
+            real, made = (pd.Series(of.of(data, role, name).values) for role in ("test", "synthetic"))
+            last = of.of(data, "test", name).size - 1
+            real, made = real[real < last], made[made < last]
+        both = pd.concat([real.value_counts(), made.value_counts()], axis=1).fillna(0)
+        theirs = jensenshannon(both.iloc[:, 0], both.iloc[:, 1], base=2)
+        assert found[f"distribution.js.{name}"] == pytest.approx(theirs, abs=1e-9)
+
+
+def test_pair_distances_are_contingency_similarities_of_binned_columns(table: Dataset) -> None:
+    from sdmetrics.column_pairs import ContingencySimilarity
+
+    data, names = judged(table), table.schema.names
+    found, distances = numbers(PairDistance(), data), []
+    frames = [
+        pd.DataFrame({n: Bins("test").of(data, role, n).values.astype(str) for n in names})
+        for role in ("test", "synthetic")
+    ]
+    for i, a in enumerate(names):
+        for b in names[:i]:
+            pair = [frame[[a, b]] for frame in frames]
+            distances.append(1 - ContingencySimilarity.compute(*pair, num_rows_subsample=None))
+    assert found["distribution.pair_distance"] == pytest.approx(np.mean(distances), abs=1e-9)
+
+
+def test_conditional_distances() -> None:
+    from scipy.stats import ks_2samp
+
+    table = load("us_location")
+    found, expected = numbers(ConditionalDistance(), judged(table)), []
+    for state, real in table.test.groupby("state_code"):
+        if len(real) < 20:
+            continue
+        made, row = table.train[table.train["state_code"] == state], []
+        for name in [n for n in table.schema.names if n != "state_code"]:
+            if table.schema[name].numeric:
+                row.append(ks_2samp(real[name].astype(float), made[name].astype(float)).statistic)
+            else:
+                shares = [frame[name].value_counts(normalize=True) for frame in (real, made)]
+                row.append(shares[0].sub(shares[1], fill_value=0).abs().sum() / 2)
+        assert found[f"conditional.distance_by_category.{state}"] == pytest.approx(np.mean(row), abs=1e-9)
+        expected.append(np.mean(row))
+    assert found["conditional.distance"] == pytest.approx(np.mean(expected), abs=1e-9)
+    assert found["conditional.distance_worst"] == pytest.approx(max(expected), abs=1e-9)
+
+
 def _applies(measure: str, table: Dataset) -> bool:
     needed = {"ks": table.schema.numeric, "wasserstein": table.schema.numeric, "tvd": table.schema.categorical}
     return bool(needed.get(measure, True))
@@ -130,12 +188,150 @@ def test_distances_to_closest_records() -> None:
         assert ours == pytest.approx(theirs.to_numpy(), abs=1e-9)
 
 
-def test_exact_copies_are_what_is_not_new() -> None:
-    table = load("travel")
+@pytest.mark.parametrize("name", ["travel", "seattle_housing"])
+def test_exact_copies_are_what_new_row_synthesis_finds_not_new(name: str) -> None:
+    from sdmetrics.single_table import NewRowSynthesis
+
+    table = load(name)
     copies = numbers(ExactCopies(), judged(table, table.test))["privacy.exact_copy_share"]
-    keys = set(map(tuple, table.train.astype(object).where(table.train.notna(), "missing").to_numpy()))
-    test = map(tuple, table.test.astype(object).where(table.test.notna(), "missing").to_numpy())
-    assert copies == pytest.approx(np.mean([row in keys for row in test]), abs=1e-12)
+    new = NewRowSynthesis.compute(
+        plain(table.train, table),
+        plain(table.test, table),
+        sdmetrics_metadata(table.schema),
+        numerical_match_tolerance=1e-12,
+    )
+    assert copies == pytest.approx(1 - new, abs=1e-9)
+
+
+def test_closest_record_share_is_dcr_overfitting_protection_for_tables_of_one_size() -> None:
+    from sdmetrics.single_table import DCROverfittingProtection
+
+    whole = load("seattle_housing")
+    table = replace(whole, train=whole.train[:300].reset_index(drop=True), test=whole.test[:300].reset_index(drop=True))
+    synthetic = resample_columns(table.train, 200, np.random.default_rng(0))
+    found = numbers(ClosestRecord(), judged(table, synthetic))["privacy.dcr_share"]
+    frames = [plain(frame, table) for frame in (table.train, synthetic, table.test)]
+
+    def closer(train: pd.DataFrame, validation: pd.DataFrame) -> float:
+        parts = DCROverfittingProtection.compute_breakdown(
+            train, frames[1], validation, sdmetrics_metadata(table.schema)
+        )
+        return parts["synthetic_data_percentages"]["closer_to_training"]
+
+    # Theirs counts a tie for the holdout, ours half for each.
+    ties = 1 - closer(frames[0], frames[2]) - closer(frames[2], frames[0])
+    assert found == pytest.approx(closer(frames[0], frames[2]) + ties / 2, abs=1e-9)
+
+
+def points(data: EvalInput, *, squared: bool) -> dict[str, np.ndarray]:
+    """Rows as plain points whose city-block or Euclidean distance is ours: every category as a one-hot vector."""
+    tables: dict[str, list[np.ndarray]] = {"train": [], "test": [], "synthetic": []}
+    for column in data.schema.columns:
+        spread = np.ptp(data.train[column.name].dropna().to_numpy(float)) if column.numeric else 0
+        values = pd.unique(
+            pd.concat([data.table(role)[column.name] for role in tables]).astype(object).fillna("missing")
+        )
+        for role, parts in tables.items():
+            cells = data.table(role)[column.name]
+            if spread:
+                parts.append(cells.to_numpy(float)[:, None] / spread)
+            else:
+                same = cells.astype(object).fillna("missing").to_numpy()[:, None] == values
+                parts.append(same / (np.sqrt(2) if squared else 2))
+    return {role: np.hstack(parts) for role, parts in tables.items()}
+
+
+@pytest.fixture(scope="module", params=["travel", "seattle_housing", "us_location"])
+def judged_points(request: pytest.FixtureRequest) -> EvalInput:
+    """At most 1,500 training rows against 300 resampled ones, all numbers present and in the real range."""
+    table = load(request.param)
+    complete = [
+        f.dropna(subset=table.schema.numeric).reset_index(drop=True) for f in (table.train[:1500], table.test[:400])
+    ]
+    table = replace(table, train=complete[0], test=complete[1])
+    return judged(table, resample_columns(table.train, 300, np.random.default_rng(0)))
+
+
+def test_nearest_neighbours_are_scikit_learns(judged_points: EvalInput) -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    rows = points(judged_points, squared=False)
+    near = NearestNeighbors(n_neighbors=2, metric="manhattan").fit(rows["train"]).kneighbors(rows["synthetic"])[0]
+    ratio = np.where(near[:, 1] > 1e-12, near[:, 0] / np.maximum(near[:, 1], 1e-12), 1)
+    assert numbers(NearestNeighbourRatio(), judged_points)["privacy.nndr"] == pytest.approx(ratio.mean(), abs=1e-9)
+    dcr = np.median(near[:, 0]) / len(judged_points.schema.names)
+    assert numbers(ClosestRecord(), judged_points)["privacy.dcr_median"] == pytest.approx(dcr, abs=1e-9)
+
+
+def test_membership_is_scikit_learns_roc_curve(judged_points: EvalInput) -> None:
+    from sklearn.metrics import roc_auc_score, roc_curve
+    from sklearn.neighbors import NearestNeighbors
+
+    rows = points(judged_points, squared=False)
+    model = NearestNeighbors(n_neighbors=1, metric="manhattan").fit(rows["synthetic"])
+    near = np.concatenate([model.kneighbors(rows[role])[0][:, 0] for role in ("train", "test")]).round(9)
+    member = np.repeat([1, 0], [len(rows["train"]), len(rows["test"])])
+    found = numbers(MembershipInference(), judged_points)
+    assert found["privacy.membership_auc"] == pytest.approx(
+        roc_auc_score(member, -near), abs=1e-4
+    )  # ties of rounded sums
+    accused, members, _ = roc_curve(member, -near, drop_intermediate=False)
+    assert found["privacy.membership_tpr"] == pytest.approx(np.interp(0.01, accused, members), abs=0.01)
+
+
+def test_alpha_precision_and_beta_recall_follow_their_authors(judged_points: EvalInput) -> None:
+    """The definitions of Alaa et al. (2022) on explicit points, with scikit-learn's neighbours."""
+    from sklearn.neighbors import NearestNeighbors
+
+    rows, levels = points(judged_points, squared=True), np.linspace(0, 1, 30)
+    real, made = rows["test"], rows["synthetic"]
+    centre, made_centre = real.mean(axis=0), made.mean(axis=0)
+    score = lambda curve: 1 - np.abs(curve - levels).sum() / levels.sum()  # noqa: E731
+    radii = np.quantile(np.linalg.norm(real - centre, axis=1), levels)
+    inside = np.linalg.norm(made - centre, axis=1)
+    precision = np.array([(inside <= radius + 1e-12).mean() for radius in radii])
+    own = NearestNeighbors(n_neighbors=2).fit(real).kneighbors(real)[0][:, 1]
+    near, at = NearestNeighbors(n_neighbors=1).fit(made).kneighbors(real)
+    depth = np.linalg.norm(made - made_centre, axis=1)[at[:, 0]]
+    covered = near[:, 0] <= own + 1e-12
+    recall = np.array([(covered & (depth <= radius + 1e-12)).mean() for radius in np.quantile(depth, levels)])
+    found = {
+        m: numbers(SupportOverlap(m), judged_points)[f"distribution.{m}"] for m in ("alpha_precision", "beta_recall")
+    }
+    assert found["alpha_precision"] == pytest.approx(score(precision), abs=1e-9)
+    assert found["beta_recall"] == pytest.approx(score(recall), abs=0.02)  # equally near rows may be chosen differently
+
+
+@pytest.mark.parametrize("name", ["travel", "us_location"])
+def test_classification_measures_are_scikit_learns(name: str) -> None:
+    from sklearn import metrics
+
+    table = load(name)
+    table = replace(table, train=table.train[:2000])
+    data, linear = judged(table), MLEfficacy("linear")
+    found = numbers(linear, data)
+    labels, tested, classes = _labels(data, table.schema.target)
+    kinds, chances = linear._fit_predict(data, table.schema.target, labels, labels >= 0, tested >= 0)
+    full = _align(chances, kinds, classes)
+    answers, known = full.argmax(axis=1), np.unique(tested)
+    auc = [metrics.roc_auc_score(tested == one, full[:, one]) for one in known]
+    assert found["ml_efficacy.linear.accuracy"] == pytest.approx(metrics.accuracy_score(tested, answers), abs=1e-9)
+    macro = metrics.f1_score(tested, answers, labels=known, average="macro", zero_division=0)
+    assert found["ml_efficacy.linear.macro_f1"] == pytest.approx(macro, abs=1e-9)
+    assert found["ml_efficacy.linear.roc_auc"] == pytest.approx(np.mean(auc), abs=1e-9)
+
+
+def test_regression_measures_are_scikit_learns() -> None:
+    from sklearn import metrics
+
+    generator = np.random.default_rng(0)
+    truth = load("california_housing").test["median_house_value"].to_numpy(float)
+    answer = truth + generator.normal(scale=50_000, size=len(truth))
+    found = _regression(truth, answer)
+    assert found["r2"] == pytest.approx(metrics.r2_score(truth, answer), abs=1e-9)
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(truth, answer), rel=1e-9)
+    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, answer), rel=1e-9)
+    assert found["mape"] == pytest.approx(metrics.mean_absolute_percentage_error(truth, answer), rel=1e-9)
 
 
 def test_sliced_wasserstein_is_pots() -> None:

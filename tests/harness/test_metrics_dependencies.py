@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.base import NotComputable
-from harness.metrics.dependencies import FDSet, FDViolations, OrderRelations
+from harness.metrics.dependencies import FDSet, FDViolations
 
 from .metric_inputs import inputs, numbers, values
 
@@ -125,21 +125,7 @@ def test_fd_set_recall_and_precision() -> None:
     assert extra["dependencies.fd_set_precision"] == pytest.approx(3 / 7)
 
 
-def test_order_relations_by_hand() -> None:
-    kinds = {"low": "integer", "high": "integer", "far": "integer"}
-    real = {"low": list(range(60)), "high": [i + 5 for i in range(60)], "far": [1000] * 60}
-    made = {"low": [1, 9, 3, None], "high": [2, 8, 1, 5], "far": [0, 0, 0, 0]}
-    # low ≤ far and high ≤ far hold for any rows of these ranges, so only low ≤ high counts: 2 of 3 complete rows break it.
-    found = numbers(OrderRelations(), inputs(kinds, real, real, made))
-    assert found == {
-        "dependencies.order_violation_rate": pytest.approx(2 / 3),
-        "dependencies.order_violation_rate.low≤high": pytest.approx(2 / 3),
-    }
-
-
 def test_without_dependencies_each_metric_says_so() -> None:
     data = inputs(KINDS, TRAIN, TRAIN, TRAIN)
     with pytest.raises(NotComputable, match="'toy' states no functional dependencies"):
         FDViolations()(data)
-    with pytest.raises(NotComputable, match="no two number columns"):
-        OrderRelations()(data)

@@ -182,3 +182,12 @@ def test_values_carry_direction_and_bounds() -> None:
     found = values(MLEfficacy("linear"), data)
     assert (found["ml_efficacy.linear.r2"].goal, found["ml_efficacy.linear.r2"].bounds) == ("max", (None, 1.0))
     assert (found["ml_efficacy.linear.mape"].goal, found["ml_efficacy.linear.mape"].bounds) == ("min", (0.0, None))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_numbers_out_of_all_proportion_do_not_stop_a_model(model: str) -> None:
+    cells = numeric(60, 2)
+    cells["x"][0], cells["y"][1] = 1e300, -1e300
+    data = inputs(REGRESSION, numeric(60), numeric(60, 1), cells, target="y", task="regression")
+    found = numbers(MLEfficacy(model), data)  # type: ignore[arg-type]
+    assert found[f"ml_efficacy.{model}.mae"] > 0
