@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,14 +16,21 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 """Okabe and Ito's palette, the yellow darkened for white paper."""
 MARKERS = "osD^vPX*"
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
+LINES = ("-", "--", "-.", ":")
 MOST_SERIES = len(COLOURS)
+MOST_PANELS = 3
+"""Parts of a figure side by side."""
+COLUMN = 3.5
+"""Width of a paper's column in inches; figures are drawn at one or two of them, so that no text shrinks in print."""
 MOST_BARRED = 15
 """Groups drawn as bars; more are drawn as points."""
 
 STYLE = {
     "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "axes.titlesize": 9.5,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -146,40 +154,110 @@ def lines(
     log_x: bool = False,
     log_y: bool = False,
 ) -> None:
-    """One line per series through (x, value) with intervals; ``levels`` are dashed horizontal lines.
+    """One line per series through (x, value) with intervals; ``levels`` are dashed horizontal lines. See :func:`panels`."""
+    panels(path, title, xlabel, ylabel, {"": series}, log_x, log_y, levels)
+
+
+def panels(
+    path: Path,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    parts: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]],
+    log_x: bool = False,
+    log_y: bool = False,
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Parts side by side with one vertical axis, each with a line per series through (x, value); a series looks the same in all.
 
     On a logarithmic vertical axis values of 0 and what of an interval reaches down to 0 cannot be drawn and are cut off.
     """
-    with figure(path, 5.4, 3.4) as (_, axes):
-        for index, (name, points) in enumerate(list(series.items())[:MOST_SERIES]):
-            found = sorted(points, key=lambda point: point[0])
-            axes.errorbar(
-                [x for x, _ in found],
-                [e.value for _, e in found],
-                yerr=_errors([e for _, e in found]),
-                label=clipped(name, 40),
-                color=COLOURS[index],
-                marker=MARKERS[index],
-                markersize=5,
-                capsize=2.5,
-                linewidth=1.4,
-            )
-        for name, level in (levels or {}).items():
-            axes.axhline(level, color="#444444", linestyle="--", linewidth=0.9)
-            axes.annotate(name, (1.0, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
-        if log_x:
-            from matplotlib.ticker import NullFormatter, NullLocator
+    names = list(dict.fromkeys(name for part in parts.values() for name in part))[:MOST_SERIES]
+    columns = min(MOST_PANELS, len(parts))
+    rows = -(-len(parts) // columns)
+    width = COLUMN if columns == 1 else min(2 * COLUMN, 1.0 + 2.1 * columns)
+    across = max(1, int(width / 1.1))
+    height = 0.55 + 2.1 * rows + 0.16 * -(-len(names) // across) + 0.14 * len(wrapped(title, width))
+    with figure(path, width, height, nrows=rows, ncols=columns, squeeze=False, sharey=True) as (drawn, grid):
+        for place, axes in enumerate(grid.flat):
+            if place >= len(parts):
+                axes.axis("off")
+                continue
+            part, series = list(parts.items())[place]
+            for name in series:
+                if name in names:
+                    _line(axes, name, names.index(name), len(names), series[name], log_x)
+            for name, level in (levels or {}).items():
+                axes.axhline(level, color="#444444", linestyle="--", linewidth=0.9)
+                axes.annotate(
+                    name, (1.0, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5
+                )
+            places = sorted({round(x, 6) for name in series for x, _ in series[name]})
+            _axis(axes, places, log_x)
+            if log_y:
+                axes.set_yscale("log", nonpositive="clip")
+            else:
+                axes.set_ylim(bottom=0)
+            axes.set_title(part, loc="left", fontsize=8)
+            axes.grid()
+            axes.set_xlabel(xlabel)
+            if place % columns == 0:
+                axes.set_ylabel(ylabel)
+        handles: dict[str, Any] = {}
+        for axes in grid.flat[: len(parts)]:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        drawn.suptitle("\n".join(wrapped(title, width)), fontsize=8.5, x=0.01, ha="left")
+        drawn.legend(handles.values(), handles, loc="outside lower center", ncols=min(across, len(handles)), fontsize=7)
 
-            axes.set_xscale("log")
-            places = sorted({x for points in series.values() for x, _ in points})
-            axes.set_xticks(places, [f"{x:,.0f}" for x in places])
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_minor_formatter(NullFormatter())
-        if log_y:
-            axes.set_yscale("log", nonpositive="clip")
-        axes.set(xlabel=xlabel, ylabel=ylabel)
-        if not log_y:
-            axes.set_ylim(bottom=0)
-        axes.set_title(textwrap.fill(title, 62), loc="left")
-        axes.grid()
-        axes.legend(fontsize=7.5)
+
+def _line(axes: Any, name: str, index: int, count: int, points: Sequence[tuple[float, Estimate]], log_x: bool) -> None:
+    """A series, its points moved aside a little so that intervals of several at one place do not hide each other."""
+    found = sorted(points, key=lambda point: point[0])
+    reach = max(x for x, _ in found) - min(x for x, _ in found)
+    aside = (index - (count - 1) / 2) * 0.012
+    axes.errorbar(
+        [x * (1 + 2 * aside) if log_x else x + aside * reach for x, _ in found],
+        [e.value for _, e in found],
+        yerr=_errors([e for _, e in found]),
+        label=clipped(name, 40),
+        color=COLOURS[index],
+        linestyle=LINES[index % len(LINES)],
+        marker=MARKERS[index],
+        markersize=4,
+        capsize=2,
+        linewidth=1.2,
+        elinewidth=0.8,
+    )
+
+
+def _axis(axes: Any, places: Sequence[float], log_x: bool) -> None:
+    """Ticks at the places that were run, thinned where their numbers would collide."""
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    if log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if not places:
+        return
+    spot = [math.log(x) for x in places] if log_x else list(places)
+    least = (max(spot) - min(spot)) / 7
+    kept: list[int] = []
+    for i in range(len(spot)):
+        if not kept or spot[i] - spot[kept[-1]] >= least:
+            kept.append(i)
+    axes.set_xticks([places[i] for i in kept], [brief(places[i]) for i in kept])
+
+
+def brief(number: float) -> str:
+    """A tick's number, at most four characters: ``850``, ``12k``, ``1.5M``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
+
+
+def wrapped(text: str, inches: float) -> list[str]:
+    """Lines of a title that fit a figure of this width."""
+    return textwrap.wrap(text, max(20, int(inches * 15)))

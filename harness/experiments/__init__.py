@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness import leaderboard
 from harness.errors import TabOrderError, choices
-from harness.experiments import budget, orders, questions, settings, sizes
+from harness.experiments import budget, difficulty, orders, questions, settings, sizes
 from harness.experiments.study import Result, Study
 from harness.leaderboard import build
 from harness.record import Record
@@ -33,8 +33,8 @@ OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
     "order_budget": budget.order_budget,
     "ablation_decoding": settings.ablation_decoding,
     "ablation_model_size": sizes.ablation_model_size,
-    "difficulty_context": settings.difficulty_context,
-    "difficulty_statistic": settings.difficulty_statistic,
+    "difficulty_context": difficulty.difficulty_context,
+    "difficulty_statistic": difficulty.difficulty_statistic,
 }
 
 

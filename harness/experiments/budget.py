@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from harness import figures
+from harness.experiments.contrasts import interval_text
 from harness.experiments.study import (
     FD_RATE,
     ORDERS,
     Result,
     Study,
     evidence,
-    interval_text,
     order_levels,
     order_of,
     param,

@@ -1,34 +1,30 @@
-"""What decoding changes, and how violation grows with the difficulty of the table."""
+"""What decoding changes."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from harness import figures
+from harness.experiments.contrasts import Factor, contrast, contrast_table, gather, renamed, verdict
 from harness.experiments.study import (
     FD_RATE,
     METRICS,
-    Contrast,
+    ORDER_PARAMS,
     Result,
     Study,
-    contrast,
-    contrast_table,
     evidence,
-    gather,
-    interval_text,
     means_by,
     means_table,
+    order_levels,
     order_of,
     param,
-    verdict,
 )
-from harness.experiments.tables import Entry, Table
+from harness.experiments.tables import Table, file_name
 from harness.standings import over_seeds
 from harness.statistics import Estimate
-from harness.units import Unit, flatten
+from harness.units import Unit
 
 DECODING = ("decoding", "temperature", "top_k", "top_p")
 
@@ -43,9 +39,8 @@ def ablation_decoding(study: Study, folder: Path) -> Result:
             return None
         return ", ".join(f"{name}={param(unit, name)}" for name in names) or "the only decoding"
 
-    levels = sorted({level for unit in study.scored if (level := mode(unit)) is not None})
+    levels = sorted({level for unit in study.scored if (level := mode(unit)) is not None}, key=_rank)
     result.tables = [_cost_table(study, mode, levels)]
-    found: list[Contrast | None] = []
     for metric, lower in METRICS:
         means = means_by(study, mode, metric)
         if means:
@@ -57,30 +52,66 @@ def ablation_decoding(study: Study, folder: Path) -> Result:
                     levels,
                 )
             )
-    values = gather(study.scored, mode, FD_RATE, DECODING)
-    baseline = next((level for level in levels if "decoding=template" in level), levels[0] if levels else "")
-    found = [contrast(values, level, baseline, study.policy) for level in levels if level != baseline]
-    result.tables.append(
-        contrast_table("contrasts", f"Violation rate of dependencies, paired differences against {baseline}", found)
-    )
-    result.answer = [verdict(c, "the violation rate of dependencies") for c in found if c] or [
+    baseline = next((level for level in levels if _is_baseline(level)), levels[0] if levels else "")
+    orders = order_levels(sorted({order for unit in study.scored if (order := order_of(unit)) is not None}))
+    found = []
+    for order in orders:
+        values = gather([unit for unit in study.scored if order_of(unit) == order], mode, FD_RATE, DECODING)
+        for level in levels:
+            one = contrast(values, level, baseline, study.policy) if level != baseline else None
+            found.append((order, renamed(one, level, f"{baseline} (order {order})")))
+    title = "Violation rate of dependencies, paired differences between decodings at each order"
+    result.tables.append(contrast_table("contrasts", title, found))
+    result.answer = [verdict(one, "the violation rate of dependencies") for _, one in found if one] or [
         "Not shown at this scale: the records hold a single decoding."
     ]
-    result.answer.append(evidence(study))
-    means = means_by(study, mode, FD_RATE)
-    if means:
-        groups = sorted(means)
-        path = folder / "violation_by_decoding"
-        series = {level: [means[d].get(level) for d in groups] for level in levels}
-        result.figures[path.name] = partial(
-            figures.bars,
-            path,
-            "Violation of curated dependencies by decoding, 95 % intervals",
-            "FD violation rate",
-            groups,
-            series,
+    result.answer += [
+        f"With {level}: " + verdict(renamed(one, "order fd", "order random"), "the violation rate of dependencies")
+        for level in levels
+        if (
+            one := contrast(
+                gather([u for u in study.scored if mode(u) == level], order_of, FD_RATE, ORDER_PARAMS),
+                "fd",
+                "random",
+                study.policy,
+            )
         )
+    ]
+    result.answer.append(evidence(study))
+    _figure(study, folder, result, mode, levels, orders)
     return result
+
+
+def _figure(
+    study: Study, folder: Path, result: Result, mode: Factor, levels: Sequence[str], orders: Sequence[str]
+) -> None:
+    """Bars by table and decoding, one colour an order."""
+    values: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for order in orders:
+        means = means_by(study, lambda unit, order=order: mode(unit) if order_of(unit) == order else None, FD_RATE)  # type: ignore[misc]
+        for dataset, found in means.items():
+            values.setdefault(dataset, {})[order] = found
+    for dataset, by_order in sorted(values.items()):
+        path = folder / file_name("violation_by_decoding", dataset)
+        series = {
+            f"order {order}": [by_order[order].get(level) for level in levels] for order in orders if order in by_order
+        }
+        short = [level.replace("decoding=", "").replace("temperature=", "T ") for level in levels]
+        title = f"{dataset}: violation of curated dependencies by decoding, 95 % intervals over seeds"
+        result.figures[path.name] = partial(figures.bars, path, title, "FD violation rate", short, series)
+
+
+def _rank(level: str) -> tuple[int, str]:
+    """Decodings from free to most constrained, then by temperature."""
+    modes = ("free", "template", "constrained", "fd_constrained")
+    named = next((i for i, mode in enumerate(modes) if f"decoding={mode}" in level.split(", ")), len(modes))
+    return named, level
+
+
+def _is_baseline(level: str) -> bool:
+    """Template decoding at the model's own temperature."""
+    parts = dict(part.split("=", 1) for part in level.split(", ") if "=" in part)
+    return parts.get("decoding", "template") == "template" and float(parts.get("temperature", 1.0)) == 1.0
 
 
 def _cost_table(study: Study, factor: Callable[[Unit], str | None], levels: Sequence[str]) -> Table:
@@ -98,81 +129,4 @@ def _cost_table(study: Study, factor: Callable[[Unit], str | None], levels: Sequ
         "Accepted rows of attempted, and seconds of sampling per run",
         ["decoding", "runs", "yield", "sample seconds"],
         rows,
-    )
-
-
-def _difficulty(study: Study, folder: Path, parameter: str, xlabel: str, name: str, question: str) -> Result:
-    """Violation against a parameter of the dataset, one line per generator."""
-    result = Result(question)
-    values: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for unit in study.scored:
-        place, value = flatten(unit.record.cell.dataset_params).get(parameter), unit.value(FD_RATE)
-        if place is not None and value is not None and unit.generator in study.board.ranked:
-            values[f"{order_of(unit)} order" if order_of(unit) else unit.record.cell.generator][float(place)].append(
-                value
-            )
-    series = {
-        label: [(x, over_seeds(found, (0.0, 1.0))) for x, found in sorted(points.items())]
-        for label, points in sorted(values.items())
-    }
-    rows: list[list[Entry]] = [[label, x, e] for label, points in series.items() for x, e in points]
-    result.tables = [
-        Table(
-            "violation",
-            f"Violation rate of dependencies by {xlabel} (our design), means over runs, 95 % intervals",
-            ["generator", xlabel, "FD violation rate"],
-            rows,
-        )
-    ]
-    for label, points in series.items():
-        (first, start), (last, end) = points[0], points[-1]
-        if first == last:
-            result.answer.append(f"Not shown at this scale: {label} was run at one value of {xlabel} only.")
-            continue
-        rise = end.value - start.value
-        apart = (
-            start.high is not None
-            and end.low is not None
-            and (end.low > start.high or (end.high or 0) < (start.low or 0))
-        )
-        result.answer.append(
-            f"{label}: from {interval_text(start)} at {first:g} to {interval_text(end)} at {last:g}, a change of {rise:+.3g}; "
-            + (
-                "the intervals are apart."
-                if apart
-                else "not shown at this scale: the intervals overlap or are lacking."
-            )
-        )
-    if not series:
-        result.answer.append(f"Not shown at this scale: no scored record states the dataset parameter '{parameter}'.")
-    result.answer.append(evidence(study))
-    if series:
-        path = folder / name
-        result.figures[path.name] = partial(
-            figures.lines, path, f"{question} (our design)", xlabel, "FD violation rate", series
-        )
-    return result
-
-
-def difficulty_context(study: Study, folder: Path) -> Result:
-    """Violation against the number of context columns."""
-    return _difficulty(
-        study,
-        folder,
-        "context_columns",
-        "context columns",
-        "rq_context_difficulty",
-        "How does violation grow with added context columns?",
-    )
-
-
-def difficulty_statistic(study: Study, folder: Path) -> Result:
-    """Violation against the number of distinct values."""
-    return _difficulty(
-        study,
-        folder,
-        "base",
-        "base b of the chain (8b values)",
-        "rq_statistic_difficulty",
-        "How does violation grow with the number of values?",
     )

@@ -1,28 +1,20 @@
-"""What every research question works with: units, arms, paired contrasts with intervals, and their wording."""
+"""What every research question works with: units and their factors, means by level, and how much evidence there is."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from harness import statistics as st
+from harness.experiments.contrasts import RULE, Contrast, Values, by_table, contrast, gather, renamed
 from harness.experiments.tables import Table
 from harness.notes import plural
 from harness.report.svg import clipped
-from harness.seeding import rng
 from harness.standings import REFERENCES, Policy, Standings, over_seeds
 from harness.statistics import Estimate
 from harness.store import ResultStore
-from harness.texttable import amount
 from harness.units import Unit, flatten
-
-Factor = Callable[[Unit], str | None]
-Key = tuple[str, int]
-Values = Mapping[str, Mapping[Key, float]]
 
 FD_RATE = "dependencies.fd_violation_rate"
 RULE_RATE = "rules.violation_rate"
@@ -95,6 +87,11 @@ class Result:
     answer: list[str] = field(default_factory=list)
 
 
+def span(counts: Sequence[int]) -> str:
+    """``3``, or ``2–3`` where they differ."""
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
+
+
 def param(unit: Unit, name: str) -> str | None:
     """A generator parameter by its last name (``order``, ``temperature``), as text; ``None`` when it has none such."""
     flat = flatten(unit.record.cell.params)
@@ -104,8 +101,8 @@ def param(unit: Unit, name: str) -> str | None:
 
 
 def order_of(unit: Unit) -> str | None:
-    """The column order policy of a language model's unit."""
-    return param(unit, "order")
+    """The column order policy a language model was trained with; ``None`` for other generators and for models used as they are."""
+    return None if unit.record.cell.target.endswith(".InContextLLM") else param(unit, "order")
 
 
 def size_of(unit: Unit) -> int | None:
@@ -117,113 +114,6 @@ def size_of(unit: Unit) -> int | None:
 def competitors(board: Standings) -> list[str]:
     """Labels of the generators that are no references, best first."""
     return [row.label for row in board.rows if row.label in board.ranked]
-
-
-def gather(units: Iterable[Unit], factor: Factor, metric: str, without: Sequence[str] | None) -> Values:
-    """Values by level of a factor and by block (dataset and all parameters but ``without``) and seed.
-
-    Args:
-        units: to look at.
-        factor: the level of a unit; units with ``None`` are left out.
-        metric: score name.
-        without: names of parameters that the factor itself changes, so that they do not part the blocks; ``None`` when the factor
-            is the generator, so that no parameter or version does.
-    """
-    found: dict[str, dict[Key, float]] = defaultdict(dict)
-    for unit in units:
-        level, value = factor(unit), unit.value(metric)
-        if level is None or value is None:
-            continue
-        cell, settings = unit.record.cell, ""
-        if without is not None:
-            flat = flatten(cell.params)
-            rest = sorted((key, text) for key, text in flat.items() if not set(key.split(".")) & set(without))
-            settings = f"{cell.version}\x1f{rest}"
-        block = f"{unit.dataset}\x1f{cell.n_rows}\x1f{settings}"
-        found[level][block, unit.record.cell.seed] = value
-    return found
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """first − second, paired by block and seed.
-
-    Attributes:
-        difference: mean over blocks of the mean over seeds, with a 95 % interval: hierarchical bootstrap over blocks and seeds,
-            or Student's t over seeds when there is one block.
-        blocks: number of blocks (datasets × other settings).
-        runs: number of pairs.
-        negative: share of pairs in which first is lower.
-    """
-
-    first: str
-    second: str
-    difference: Estimate
-    blocks: int
-    runs: int
-    negative: float
-
-    @property
-    def shown(self) -> bool:
-        """Whether the interval excludes 0."""
-        low, high = self.difference.low, self.difference.high
-        return low is not None and high is not None and (low > 0 or high < 0)
-
-
-def contrast(values: Values, first: str, second: str, policy: Policy) -> Contrast | None:
-    """Compare two levels of a factor on what both have; ``None`` when they share nothing."""
-    shared = sorted(set(values.get(first, {})) & set(values.get(second, {})))
-    if not shared:
-        return None
-    blocks: dict[str, list[float]] = defaultdict(list)
-    for block, seed in shared:
-        blocks[block].append(values[first][block, seed] - values[second][block, seed])
-    every = [difference for found in blocks.values() for difference in found]
-    if len(blocks) == 1:
-        estimate = over_seeds(every)
-    else:
-        matrix = np.full((len(blocks), 1, max(map(len, blocks.values()))), np.nan)
-        for row, block in enumerate(sorted(blocks)):
-            matrix[row, 0, : len(blocks[block])] = blocks[block]
-        samples = st.hierarchical_bootstrap(matrix, policy.draws, rng(policy.seed, "contrast", first, second))
-        estimate = st.estimate(float(st.seed_means(matrix).mean()), samples.mean(axis=(1, 2)))
-    return Contrast(first, second, estimate, len(blocks), len(every), float(np.mean([d < 0 for d in every])))
-
-
-def interval_text(found: Estimate) -> str:
-    """``0.031 [0.02, 0.04]``, or a remark that there is no interval."""
-    if found.low is None or found.high is None:
-        return f"{amount(found.value)} (no interval: a single run, or equal runs)"
-    return f"{amount(found.value)} [{amount(found.low)}, {amount(found.high)}]"
-
-
-def verdict(found: Contrast | None, what: str, lower_is_better: bool = True) -> str:
-    """A sentence on a contrast, with its number, its n and whether it is shown at this scale."""
-    if found is None:
-        return f"Not shown at this scale: no pair of runs compares {what}."
-    better = (found.difference.value < 0) == lower_is_better
-    share = found.negative if lower_is_better else 1 - found.negative
-    numbers = (
-        f"difference {interval_text(found.difference)} over {plural(found.blocks, 'block')} "
-        f"({plural(found.runs, 'pair')} of runs, better in {share:.0%})"
-    )
-    if not found.shown:
-        return f"Not shown at this scale: {found.first} against {found.second} on {what}, {numbers}; the interval does not exclude 0."
-    return f"{found.first} is {'better' if better else 'worse'} than {found.second} on {what}: {numbers}."
-
-
-def contrast_table(name: str, title: str, found: Sequence[Contrast | None]) -> Table:
-    """Contrasts as a table."""
-    return Table(
-        name,
-        title,
-        ["first", "second", "difference", "blocks", "pairs", "share lower", "shown at this scale"],
-        [
-            [c.first, c.second, c.difference, c.blocks, c.runs, c.negative, "yes" if c.shown else "no"]
-            for c in found
-            if c is not None
-        ],
-    )
 
 
 def by_generator(study: Study, name: str, title: str, metrics: Mapping[str, Sequence[str]]) -> Table:
@@ -253,10 +143,25 @@ def by_generator(study: Study, name: str, title: str, metrics: Mapping[str, Sequ
     return Table(name, title, ["dataset", "metric", "real", *labels, "floor"], rows)
 
 
+def order_values(study: Study, metric: str) -> Values:
+    """Values of the language models by column order, all else equal within a block."""
+    return gather(study.scored, order_of, metric, ORDER_PARAMS)
+
+
 def order_contrast(study: Study, metric: str, first: str = "fd", second: str = "random") -> Contrast | None:
     """The paper's claim: one fixed FD-informed order against fresh random orders, all else equal."""
-    found = contrast(gather(study.scored, order_of, metric, ORDER_PARAMS), first, second, study.policy)
-    return None if found is None else replace(found, first=f"order {first}", second=f"order {second}")
+    found = contrast(order_values(study, metric), first, second, study.policy)
+    return renamed(found, f"order {first}", f"order {second}")
+
+
+def order_rows(
+    study: Study, metric: str, first: str = "fd", second: str = "random"
+) -> list[tuple[str, Contrast | None]]:
+    """The contrast of two orders over all tables, then within each, as rows of a contrast table."""
+    values = order_values(study, metric)
+    alone = by_table(values, first, second, study.policy)
+    together = [("all", contrast(values, first, second, study.policy))] if len(alone) > 1 else []
+    return [*together, *alone.items()]
 
 
 ORDER_PARAMS = ("order", "given_order", "mining")
@@ -290,15 +195,21 @@ def means_table(name: str, title: str, means: dict[str, dict[str, Estimate]], le
     return Table(name, title, ["dataset", *levels], rows)
 
 
+def made_by_code(study: Study) -> bool:
+    """Whether no downloaded table is among the datasets."""
+    return all(unit.record.cell.dataset.startswith(("simulated", "regions")) for unit in study.scored)
+
+
 def evidence(study: Study) -> str:
     """How much there is: datasets, generators, seeds, scale."""
     scales = sorted({str(scale) for unit in study.scored if (scale := unit.record.environment.get("scale"))})
     seeds = len({unit.record.cell.seed for unit in study.scored})
     generators = len({unit.generator for unit in study.scored if unit.record.cell.generator not in REFERENCES})
     datasets = len({unit.dataset for unit in study.scored})
+    stand_in = " Tables made by code stand in for the paper's." if scales == ["smoke"] and made_by_code(study) else ""
     failed = sum(unit.record.status != "ok" for unit in study.board.units)
     return (
         f"Evidence: {plural(datasets, 'dataset')}, {plural(generators, 'generator')}, {plural(seeds, 'training seed')}, "
-        f"{plural(len(study.board.units), 'cell')} of which {failed} did not end ok; scale {', '.join(scales) or 'not recorded'}. "
-        "Intervals are 95 %; a block is a dataset with all other settings equal."
+        f"{plural(len(study.board.units), 'cell')} of which {failed} did not end ok; scale {', '.join(scales) or 'not recorded'}.{stand_in} "
+        f"{RULE}"
     )

@@ -7,7 +7,8 @@ import pytest
 from harness.errors import TabOrderError
 from harness.experiments import OUTPUTS, write
 from harness.experiments.__main__ import main
-from harness.experiments.study import Study, contrast, gather, order_contrast, order_of, verdict
+from harness.experiments.contrasts import by_table, contrast, gather, tally, verdict
+from harness.experiments.study import Study, order_contrast, order_of
 from harness.experiments.tables import Table, file_name
 from harness.leaderboard import build
 from harness.standings import Policy
@@ -41,8 +42,48 @@ def test_order_contrast_is_paired_and_hand_computed():
     assert found.difference.value == pytest.approx(-0.25)
     assert (found.blocks, found.runs, found.negative) == (2, 4, 1.0)
     assert found.difference.low < -0.25 < found.difference.high < 0
-    assert found.shown
-    assert verdict(found, "x").startswith("order fd is better than order random on x: difference -0.25 [")
+    assert found.doubt == "2 training seeds in a block are too few, 3 are needed"
+
+
+def three_tables(*gaps):
+    """Three seeds a table; fd at .5 + gap ± .01, random at .5: the paired difference is the gap ± .01."""
+    return [
+        arm(f"t{number}", order, seed, 0.5 + (gap + 0.01 * (seed - 1) if order == "fd" else 0.0))
+        for number, gap in enumerate(gaps)
+        for order in ("fd", "random")
+        for seed in (0, 1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "beginning", "ending"),
+    [
+        # mean (−.1 − .2 − .3)/3 = −.2; the bootstrap over blocks stays between the extremes −.31 and −.09
+        ((-0.1, -0.2, -0.3), "order fd is better than order random on x: difference -0.2 [", "(9 pairs of runs, better in 100%)."),
+        ((0.1, 0.2, 0.3), "order fd is worse than order random on x: difference 0.2 [", "(9 pairs of runs, better in 0%)."),
+        # −.1, −.1, +.2: mean 0
+        ((-0.1, -0.1, 0.2), "Not shown at this scale: order fd against order random on x, difference", "; the interval includes 0."),
+        ((-0.1, -0.1), "Not shown at this scale: order fd", "; 2 blocks are too few to speak of several, 3 are needed."),
+        # one table: mean −.1, standard error .01/√3, t(.975, 2) = 4.303 → ± .0248
+        ((-0.1,), "order fd is better than order random on x: difference -0.1 [-0.125, -0.0752] over 1 block", "better in 100%)."),
+        ((-0.02,), "Not shown at this scale: order fd against order random on x, difference -0.02 [-0.0448, 0.00484]", "; the interval includes 0."),
+    ],
+)  # fmt: skip
+def test_a_verdict_follows_the_stated_rule(gaps, beginning, ending):
+    found = order_contrast(Study(build(three_tables(*gaps)), ResultStore("nowhere")), FD)
+    assert verdict(found, "x").startswith(beginning)
+    assert verdict(found, "x").endswith(ending)
+
+
+def test_tables_are_counted_one_by_one():
+    values = gather(build(three_tables(-0.1, 0.1, 0.0)).units, order_of, FD, ["order"])
+    assert tally(by_table(values, "fd", "random", Policy())) == (
+        "Taken alone, of 3 tables: better in 1 (t0); worse in 1 (t1); not shown in 1 (t2)."
+    )
+    assert (
+        tally(by_table(gather(build(three_tables(-0.1)).units, order_of, FD, ["order"]), "fd", "random", Policy()))
+        == ""
+    )
 
 
 def test_runs_that_differ_in_more_than_the_order_are_not_paired():
@@ -133,13 +174,13 @@ EXPECTED = {
     "rq2": ["rules.tex", "rq_violation_rate_by_state_toy_x_in_state.svg"],
     "rq3": ["detection.md", "sniff_test.png"],
     "rq4": ["ml_efficacy.csv", "gap_to_real.csv", "ml_efficacy_roc_auc.png"],
-    "rq5": ["order_contrast_by_model.csv", "violation_by_size_toy.png"],
+    "rq5": ["order_contrast.csv", "violation_by_size_gaps.csv", "violation_by_size.png"],
     "ablation_order": ["fd_violation_by_order.csv", "intro_observation_order.png", "method_edge_building_toy.svg", "method_graph_search_toy.svg", "method_overview.svg"],
     "order_budget": ["orders.csv", "orders.md"],
-    "ablation_decoding": ["yield_and_cost.csv", "violation_by_decoding.png"],
-    "ablation_model_size": ["ablation_model_size_toy.svg"],
-    "difficulty_context": ["violation.csv"],
-    "difficulty_statistic": ["violation.csv"],
+    "ablation_decoding": ["yield_and_cost.csv", "violation_by_decoding_toy.png"],
+    "ablation_model_size": ["ablation_model_size.svg"],
+    "difficulty_context": ["rq_context_difficulty.csv"],
+    "difficulty_statistic": ["rq_statistic_difficulty.csv"],
 }  # fmt: skip
 
 
@@ -160,10 +201,16 @@ def test_answers_follow_the_numbers(full_store, tmp_path):
     answer = write("rq5", full_store, tmp_path)
     assert "-0.19 (no interval" in answer
     assert "Not shown at this scale" in answer
-    with (tmp_path / "rq5" / "order_contrast_by_model.csv").open() as file:
+    assert (
+        "A change of the gap between the orders is not shown at this scale: fd − random (2 layers × 256) less "
+        in answer
+    )
+    assert "2 layers × 64): 0.1 (no interval" in answer
+    assert "used as it is was not run" in answer
+    with (tmp_path / "rq5" / "violation_by_size_gaps.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["difference"]) for row in rows] == pytest.approx([-0.29, -0.19])
-    assert [row["first"] for row in rows] == ["order fd (2 layers × 64)", "order fd (2 layers × 256)"]
+    assert [float(row["difference"]) for row in rows] == pytest.approx([-0.29, -0.19, 0.1])
+    assert [row["first"] for row in rows[:2]] == ["order fd (2 layers × 64)", "order fd (2 layers × 256)"]
 
 
 def test_equal_stores_give_equal_bytes(full_store, tmp_path):
@@ -175,22 +222,66 @@ def test_equal_stores_give_equal_bytes(full_store, tmp_path):
         assert file.read_bytes() == (tmp_path / "two" / "ablation_order" / file.name).read_bytes(), file.name
 
 
-def test_difficulty_reads_the_dataset_parameter(tmp_path):
+def chain(base, context, order, seed, rate):
+    params = {"base": base, "context_columns": context}
+    return arm(f"chain{base}_{context}", order, seed, rate, cell={"dataset_params": params})
+
+
+def test_the_change_of_the_gap_with_difficulty_is_hand_computed(tmp_path):
+    # fd at .1 everywhere; random at .2 + .01·seed at b = 1 and .5 + .03·seed at b = 5
+    #   gaps: b = 1: −.10 −.11 −.12; b = 5: −.40 −.43 −.46; change by seed: −.30 −.32 −.34, mean −.32, standard deviation .02
+    #   t(.975, 2)·.02/√3 = .0497
     made = [
-        arm(f"base{b}", order, seed, min(1.0, rate * b + 0.01 * seed), cell={"dataset_params": {"base": b}})
-        for b in (1, 5)
-        for order, rate in (("fd", 0.0), ("random", 0.1))
+        chain(b, 0, order, seed, 0.1 if order == "fd" else start + step * seed)
+        for b, start, step in ((1, 0.2, 0.01), (5, 0.5, 0.03))
+        for order in ("fd", "random")
         for seed in (0, 1, 2)
     ]
-    store = make_store(tmp_path / "s", made, tables=False)
-    answer = write("difficulty_statistic", store, tmp_path / "o")
-    # random: .11 ± .025 at 1 and .51 ± .025 at 5 (t(.975, 2)·.01/√3 = .0248), far apart; fd does not move
+    answer = write("difficulty_statistic", make_store(tmp_path / "s", made, tables=False), tmp_path / "o")
+    assert "order fd (b = 1) is better than order random (b = 1)" in answer
     assert (
-        "random order: from 0.11 [0.0852, 0.135] at 1 to 0.51 [0.485, 0.535] at 5, a change of +0.4; the intervals are apart."
+        "The gap between the orders widens: fd − random (b = 5) less fd − random (b = 1): -0.32 [-0.37, -0.27] over 3 pairs of gaps."
         in answer
     )
-    assert "fd order: from 0.01 [0, 0.0348] at 1 to 0.01 [0, 0.0348] at 5" in answer
     assert (tmp_path / "o" / "difficulty_statistic" / "rq_statistic_difficulty.png").exists()
+    with (tmp_path / "o" / "difficulty_statistic" / "rq_statistic_difficulty.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["order"], float(row["FD violation rate"])) for row in rows] == [
+        ("fd", pytest.approx(0.1)), ("fd", pytest.approx(0.1)), ("random", pytest.approx(0.21)), ("random", pytest.approx(0.53)),
+    ]  # fmt: skip
+
+
+def test_context_columns_are_compared_within_each_number_of_values(tmp_path):
+    # the gap is −.1 without and −.1 with context columns, but for ± .01 over seeds: no change is shown
+    made = [
+        chain(b, k, order, seed, 0.1 if order == "fd" else 0.2 + (0.01 * (seed - 1) if k else 0.0))
+        for b in (5, 15, 20)
+        for k in (0, 4)
+        for order in ("fd", "random")
+        for seed in (0, 1, 2)
+    ]
+    answer = write("difficulty_context", make_store(tmp_path / "s", made, tables=False), tmp_path / "o")
+    assert (
+        "A change of the gap between the orders is not shown at this scale: fd − random (4 context columns) less"
+        in answer
+    )
+    text = (tmp_path / "o" / "difficulty_context" / "rq_context_difficulty.csv").read_text()
+    assert {line.split(",")[0] for line in text.splitlines()[1:]} == {"b = 5", "b = 15", "b = 20"}
+
+
+def as_is(seed, rate, **changes):
+    cell = {"params": {"model": "org/Tiny-1B", "order": "original"}, "target": "methods.in_context.InContextLLM"}
+    return make_record("a", "in_context_llm", seed, scores=None if rate is None else {FD: rate}, cell=cell, **changes)
+
+
+def test_models_used_as_they_are_stand_beside_the_trained_ones(tmp_path):
+    # mean .4, standard deviation .1: t(.975, 2)·.1/√3 = .248
+    made = [*records(), *(as_is(seed, 0.3 + 0.1 * seed) for seed in (0, 1, 2))]
+    answer = write("rq5", make_store(tmp_path / "s", made, tables=False), tmp_path / "o")
+    assert "Tiny-1B used as it is breaks dependencies on a at a rate of 0.4 [0.152, 0.648]." in answer
+    failed = [*records(), as_is(0, None, status="failed")]
+    answer = write("rq5", make_store(tmp_path / "f", failed, tables=False), tmp_path / "o")
+    assert "Tiny-1B used as it is gave no table on a (failed: it went wrong.)." in answer
 
 
 def test_order_budget_compares_equal_budgets(tmp_path):
