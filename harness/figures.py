@@ -82,46 +82,21 @@ def bars(
 ) -> None:
     """Grouped bars with intervals; an absent value is marked ``n/a``; ``lines`` are dashed levels such as anchors.
 
-    Series beyond the eighth are left out and counted in the title.
+    Many groups are drawn as points. Series beyond the eighth are left out and counted in the title.
     """
     many = len(groups) > MOST_BARRED
     kept = dict(list(series.items())[:MOST_SERIES])
     left_out = len(series) - len(kept)
-    width = 0.8 / max(1, len(kept))
-    inches = min(12.0, max(5.4, 1.2 + 0.16 * len(groups) * (1.2 if many else max(2, len(kept)))))
-    with figure(path, inches, 3.4 + 0.12 * len(kept)) as (drawn, axes):
+    inches = COLUMN if len(groups) * max(1, len(kept)) <= 16 and not many else 2 * COLUMN
+    heading = wrapped(title + (f" ({left_out} more not drawn)" if left_out else ""), inches)
+    labels = [clipped(name, 24) for name in groups]
+    upright = sum(map(len, labels)) * 0.065 + 0.12 * len(labels) > inches - 0.7
+    across = max(1, int(inches / (0.45 + 0.065 * max(len(clipped(name, 40)) for name in kept)))) if kept else 1
+    foot = 0.065 * max(map(len, labels), default=0) if upright else 0.1
+    height = 1.75 + foot + 0.15 * len(heading) + 0.16 * -(-len(kept) // across)
+    with figure(path, inches, height) as (drawn, axes):
         for index, (name, found) in enumerate(kept.items()):
-            places = [group + (index - (len(kept) - 1) / 2) * width for group in range(len(groups))]
-            heights = [0.0 if e is None else e.value for e in found]
-            if many:
-                known = [i for i, e in enumerate(found) if e is not None]
-                axes.errorbar(
-                    [places[i] for i in known],
-                    [heights[i] for i in known],
-                    yerr=_errors([found[i] for i in known]),
-                    label=clipped(name, 40),
-                    color=COLOURS[index],
-                    marker=MARKERS[index],
-                    markersize=3.5,
-                    linestyle="none",
-                    elinewidth=0.6,
-                )
-                continue
-            axes.bar(
-                places,
-                heights,
-                width * 0.92,
-                label=clipped(name, 40),
-                color=COLOURS[index],
-                hatch=HATCHES[index],
-                edgecolor="white",
-                linewidth=0.4,
-                yerr=_errors(found),
-                error_kw={"elinewidth": 0.9, "ecolor": "#222222"},
-            )
-            for place, e in zip(places, found, strict=True):
-                if e is None:
-                    axes.text(place, 0, "n/a", rotation=90, ha="center", va="bottom", fontsize=6.5)
+            _bars(axes, clipped(name, 40), index, len(kept), found, many)
         for name, level in (lines or {}).items():
             axes.axhline(level, color="#444444", linestyle="--", linewidth=0.9)
             axes.annotate(
@@ -130,18 +105,54 @@ def bars(
                 xycoords=("axes fraction", "data"),
                 ha="right",
                 va="bottom",
-                fontsize=7,
+                fontsize=6.5,
             )
-        axes.set_xticks(
-            range(len(groups)), [clipped(name, 24) for name in groups], rotation=0 if len(groups) < 8 else 90
-        )
+        if many:
+            for edge in range(1, len(groups)):
+                axes.axvline(edge - 0.5, color="#eeeeee", linewidth=0.5, zorder=0)
+        axes.set_xticks(range(len(groups)), labels, rotation=90 if upright else 0)
+        axes.set_xlim(-0.6, len(groups) - 0.4)
         axes.set_ylabel(ylabel)
-        said = title + (f" ({left_out} more not drawn)" if left_out else "")
-        axes.set_title(textwrap.fill(said, int(inches * 12)), loc="left")
         axes.grid(axis="y")
         axes.set_ylim(bottom=0)
+        drawn.suptitle("\n".join(heading), fontsize=8.5, x=0.01, ha="left")
         if len(kept) > 1:
-            drawn.legend(fontsize=7.5, ncols=max(1, int(inches // 2)), loc="outside lower center")
+            drawn.legend(fontsize=7, ncols=min(across, len(kept)), loc="outside lower center")
+
+
+def _bars(axes: Any, name: str, index: int, count: int, found: Sequence[Estimate | None], many: bool) -> None:
+    """One series of :func:`bars`."""
+    width = 0.8 / max(1, count)
+    places = [group + (index - (count - 1) / 2) * width for group in range(len(found))]
+    known = [i for i, e in enumerate(found) if e is not None]
+    if many:
+        axes.errorbar(
+            [places[i] for i in known],
+            [e.value for e in found if e is not None],
+            yerr=_errors([found[i] for i in known]),
+            label=name,
+            color=COLOURS[index],
+            marker=MARKERS[index],
+            markersize=3,
+            linestyle="none",
+            elinewidth=0.6,
+        )
+        return
+    axes.bar(
+        places,
+        [0.0 if e is None else e.value for e in found],
+        width * 0.92,
+        label=name,
+        color=COLOURS[index],
+        hatch=HATCHES[index],
+        edgecolor="white",
+        linewidth=0.4,
+        yerr=_errors(found),
+        error_kw={"elinewidth": 0.9, "ecolor": "#222222"},
+    )
+    for place, e in zip(places, found, strict=True):
+        if e is None:
+            axes.text(place, 0, "n/a", rotation=90, ha="center", va="bottom", fontsize=6)
 
 
 def lines(

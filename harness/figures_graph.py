@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from harness.figures import COLOURS, figure
+from harness.figures import COLOURS, COLUMN, figure
 from harness.report.svg import clipped
 
 Edge = tuple[str, str]
+FD = tuple[Sequence[str], str]
+Places = dict[str, tuple[float, float]]
 MOST_EDGES = 60
+MOST_LISTED = 14
+"""Dependencies written out beside the graph."""
+IN_A_LINE = 7
+"""Columns of an order in one line."""
 
 
-def _circle(names: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _circle(names: Sequence[str]) -> Places:
     from math import cos, pi, sin
 
     return {
@@ -23,7 +29,23 @@ def _circle(names: Sequence[str]) -> dict[str, tuple[float, float]]:
     }
 
 
-def _draw(axes: Any, places: dict[str, tuple[float, float]], edges: Sequence[Edge], colours: dict[str, str]) -> None:
+def _draw(
+    axes: Any, places: Places, edges: Sequence[Edge], colours: Mapping[str, str], dashed: Container[Edge] = ()
+) -> None:
+    """Names in boxes, and arrows that end at the boxes; dashed ones for edges of composite dependencies."""
+    boxes = {
+        name: axes.text(
+            x,
+            y,
+            clipped(name, 16),
+            ha="center",
+            va="center",
+            fontsize=7,
+            zorder=3,
+            bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": colours.get(name, "#888888"), "lw": 1.3},
+        )
+        for name, (x, y) in places.items()
+    }
     for a, b in edges[:MOST_EDGES]:
         axes.annotate(
             "",
@@ -33,50 +55,62 @@ def _draw(axes: Any, places: dict[str, tuple[float, float]], edges: Sequence[Edg
                 "arrowstyle": "-|>",
                 "color": "#555555",
                 "lw": 0.9,
-                "shrinkA": 16,
-                "shrinkB": 16,
+                "linestyle": "--" if (a, b) in dashed else "-",
+                "patchA": boxes[a].get_bbox_patch(),
+                "patchB": boxes[b].get_bbox_patch(),
+                "shrinkA": 0,
+                "shrinkB": 1,
                 "connectionstyle": "arc3,rad=0.12",
             },
         )
-    for name, (x, y) in places.items():
-        axes.text(
-            x,
-            y,
-            clipped(name, 16),
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": colours.get(name, "#888888"), "lw": 1.3},
-        )
     xs, ys = zip(*places.values(), strict=True)
-    axes.set(xlim=(min(xs) - 0.45, max(xs) + 0.45), ylim=(min(ys) - 0.3, max(ys) + 0.3))
+    axes.set(xlim=(min(xs) - 0.3, max(xs) + 0.3), ylim=(min(ys) - 0.2, max(ys) + 0.2))
     axes.axis("off")
 
 
-def edge_building(path: Path, dataset: str, names: Sequence[str], fds: Sequence[str], edges: Sequence[Edge]) -> None:
+def edge_building(
+    path: Path, dataset: str, names: Sequence[str], fds: Sequence[FD], edges: Sequence[Edge], dashed: Container[Edge]
+) -> None:
     """Left the mined dependencies, right the graph whose edges say what is written first."""
-    with figure(path, 7.2, 3.6, ncols=2, width_ratios=[1, 1.6]) as (_, (left, right)):
-        shown = [clipped(fd, 42) for fd in fds[:14]] + ([f"and {len(fds) - 14} more"] if len(fds) > 14 else [])
-        left.text(0, 1, "\n".join(shown) or "no dependency was mined", va="top", fontsize=8, linespacing=1.7)
+    listed = [f"{', '.join(lhs)} → {rhs}" for lhs, rhs in fds]
+    shown = [clipped(fd, 34) for fd in listed[:MOST_LISTED]]
+    if len(listed) > MOST_LISTED:
+        shown.append(f"and {len(listed) - MOST_LISTED} more")
+    height = max(2.4, 0.6 + 0.165 * max(len(shown), 1.1 * len(names)))
+    with figure(path, 2 * COLUMN, height, ncols=2, width_ratios=[1, 1.9]) as (drawn, (left, right)):
+        drawn.suptitle(dataset, fontsize=8.5, x=0.01, ha="left", weight="bold")
+        left.text(0, 1, "\n".join(shown) or "none", va="top", fontsize=7, linespacing=1.6)
         left.axis("off")
-        left.set_title(f"{dataset}: {len(fds)} mined dependencies", loc="left")
-        _draw(right, _circle(names), edges, {})
-        right.set_title("edges: what comes first → what follows", loc="left")
+        left.set_title(f"{len(fds)} mined dependencies", loc="left")
+        _draw(right, _circle(names), edges, {}, dashed)
+        more = f" (the first {MOST_EDGES} of {len(edges)})" if len(edges) > MOST_EDGES else ""
+        kinds = "; dashed: from a composite left side, dependent first" if any(edge in dashed for edge in edges) else ""
+        right.set_title(f"edges: written first → written later{more}{kinds}", loc="left")
 
 
 def graph_search(
-    path: Path, dataset: str, order: Sequence[str], edges: Sequence[Edge], components: Sequence[Sequence[str]]
+    path: Path,
+    dataset: str,
+    order: Sequence[str],
+    edges: Sequence[Edge],
+    components: Sequence[Sequence[str]],
+    dashed: Container[Edge] = (),
 ) -> None:
     """Graph with its strongly connected components in colour, and the order that comes out."""
     colours = {name: COLOURS[i % len(COLOURS)] for i, group in enumerate(components) for name in group}
-    with figure(path, 7.2, 3.8, nrows=2, height_ratios=[3.2, 1]) as (_, (upper, lower)):
-        _draw(upper, _circle(order), edges, colours)
-        cyclic = f"{len(components)} with a cycle (in colour)" if components else "none with a cycle"
-        upper.set_title(f"{dataset}: graph of {len(edges)} edges, components of several columns: {cyclic}", loc="left")
-        places = {name: (1.25 * index, 0.0) for index, name in enumerate(order)}
-        _draw(lower, places, list(pairwise(order)), colours)
-        lower.set_ylim(-0.6, 0.6)
-        lower.set_title("order written for every row", loc="left")
+    lines = -(-len(order) // IN_A_LINE)
+    upper_height = max(2.2, 0.175 * len(order))
+    with figure(
+        path, 2 * COLUMN, upper_height + 0.35 * lines + 0.7, nrows=2, height_ratios=[upper_height, 0.2 + 0.35 * lines]
+    ) as (_, (upper, lower)):
+        _draw(upper, _circle(order), edges, colours, dashed)
+        cyclic = f"{len(components)} cycle(s), in colour, condensed" if components else "no cycle"
+        upper.set_title(f"{dataset}: graph of {len(edges)} edges, {cyclic}", loc="left")
+        places = {name: (1.25 * (index % IN_A_LINE), -float(index // IN_A_LINE)) for index, name in enumerate(order)}
+        steps = [(a, b) for i, (a, b) in enumerate(pairwise(order)) if (i + 1) % IN_A_LINE]
+        _draw(lower, places, steps, colours)
+        lower.set(xlim=(-0.7, 1.25 * (IN_A_LINE - 1) + 0.7), ylim=(-lines + 0.4, 0.6))
+        lower.set_title("the order written for every row" + (", line by line" if lines > 1 else ""), loc="left")
 
 
 def overview(path: Path) -> None:
@@ -90,15 +124,16 @@ def overview(path: Path) -> None:
         ("evaluator", "real, floor anchors"),
         ("record", "leaderboard"),
     ]
-    with figure(path, 8.4, 1.3) as (_, axes):
+    with figure(path, 2 * COLUMN, 0.75) as (_, axes):
+        boxes = []
         for index, (name, detail) in enumerate(steps):
-            axes.text(
-                index, 0, f"{name}\n{detail}", ha="center", va="center", fontsize=7.5, linespacing=1.6,
-                bbox={"boxstyle": "round,pad=0.5", "fc": "#f4f6f8", "ec": COLOURS[0], "lw": 1.0},
+            box = axes.text(
+                index, 0, f"{name}\n{detail}", ha="center", va="center", fontsize=6.2, linespacing=1.5, zorder=3,
+                bbox={"boxstyle": "round,pad=0.45", "fc": "#f4f6f8", "ec": COLOURS[0], "lw": 1.0},
             )  # fmt: skip
+            boxes.append(box.get_bbox_patch())
             if index:
-                axes.annotate(
-                    "", (index - 0.42, 0), (index - 0.58, 0), arrowprops={"arrowstyle": "-|>", "color": "#444444"}
-                )
-        axes.set(xlim=(-0.6, len(steps) - 0.4), ylim=(-0.5, 0.5))
+                arrow = {"arrowstyle": "-|>", "color": "#444444", "patchA": boxes[-2], "patchB": boxes[-1], "shrinkA": 0, "shrinkB": 0}  # fmt: skip
+                axes.annotate("", (index, 0), (index - 1, 0), arrowprops=arrow)
+        axes.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, 0.5))
         axes.axis("off")

@@ -109,7 +109,7 @@ def _draw(name: str, study: Study, folder: Path) -> str:
                 write_atomic(folder / f"{table.name}.{suffix}", text.encode())
         for draw in result.figures.values():
             draw()
-        answer = f"# {name}: {result.question}\n\n{' '.join(result.answer)}\n"
+        answer = f"# {name}: {result.question}\n\n{' '.join(result.answer[:-1])}\n\n{result.answer[-1]}\n"
         write_atomic(folder / "answer.md", answer.encode())
     except OSError as error:
         raise TabOrderError(f"cannot write into {folder} ({error}): choose another output folder.") from None

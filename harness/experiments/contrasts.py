@@ -94,9 +94,9 @@ class Contrast:
         if low is None or high is None:
             return "there is no interval"
         if self.seeds < LEAST_SEEDS:
-            return f"{plural(self.seeds, 'training seed')} in a block are too few, {LEAST_SEEDS} are needed"
+            return f"with {plural(self.seeds, 'training seed')} in a block, where {LEAST_SEEDS} are needed"
         if 1 < self.blocks < LEAST_TABLES:
-            return f"{self.blocks} blocks are too few to speak of several, {LEAST_TABLES} are needed"
+            return f"with {self.blocks} blocks, where {LEAST_TABLES} are needed to speak of several"
         if low <= 0 <= high:
             return "the interval includes 0"
         return None

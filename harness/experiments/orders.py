@@ -70,7 +70,7 @@ def ablation_order(study: Study, folder: Path) -> Result:
         result.figures[path.name] = partial(
             figures.bars,
             path,
-            "Violation of curated dependencies by column order, 95 % intervals",
+            f"Violation of curated dependencies by column order; means, 95 % intervals, {study.n}",
             "FD violation rate",
             groups,
             series,
@@ -87,15 +87,18 @@ def _method_figures(study: Study, folder: Path, result: Result) -> None:
         if info is None:
             continue
         order = [str(name) for name in info["column_order"]]
-        fds = [f"{', '.join(map(str, fd.get('lhs', [])))} → {fd.get('rhs')}" for fd in info.get("fds") or []]
-        pairs = _graph(info)
-        places = set(order)
-        pairs = [(a, b) for a, b in pairs if a in places and b in places]
-        path = folder / file_name("method_edge_building", dataset)
-        result.figures[path.name] = partial(figures_graph.edge_building, path, dataset, order, fds, pairs)
-        path = folder / file_name("method_graph_search", dataset)
+        fds = [([str(c) for c in fd.get("lhs", [])], str(fd.get("rhs"))) for fd in info.get("fds") or []]
+        known = set(order)
+        pairs = [(a, b) for a, b in _graph(info) if a in known and b in known]
+        single = {(lhs[0], rhs) for lhs, rhs in fds if len(lhs) == 1}
+        composite = {pair for pair in pairs if fds and pair not in single}
         components = [[str(name) for name in group] for group in info.get("components") or []]
-        result.figures[path.name] = partial(figures_graph.graph_search, path, dataset, order, pairs, components)
+        path = folder / file_name("method_edge_building", dataset)
+        result.figures[path.name] = partial(figures_graph.edge_building, path, dataset, order, fds, pairs, composite)
+        path = folder / file_name("method_graph_search", dataset)
+        result.figures[path.name] = partial(
+            figures_graph.graph_search, path, dataset, order, pairs, components, composite
+        )
 
 
 def _graph(info: dict[str, Any]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from harness.units import Unit
 
 MOST_GENERATORS = 6
 MOST_KEYS_DRAWN = 12
+MOST_COLUMNS = 6
 
 
 def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, most: int) -> None:
@@ -27,7 +28,10 @@ def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, 
         prefix = f"{RULE_RATE}_by_key.{rule}."
         keyed = [metric for metric in metrics if metric.startswith(prefix)][:most]
         series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.board)}
-        title = f"{dataset}: rows that break {rule} by key (the first {len(keyed)} by name), means over seeds, 95 % intervals"
+        which = (
+            f"the first {len(keyed)} keys by name" if len(keyed) < len(study.metrics(dataset, prefix)) else "every key"
+        )
+        title = f"{dataset}: rows that break {rule}, {which}; means, 95 % intervals, {study.n}"
         path = folder / file_name(name, dataset, rule)
         result.figures[path.name] = partial(
             figures.bars, path, title, "violation rate", [m.removeprefix(prefix) for m in keyed], series
@@ -68,16 +72,23 @@ def pictures(study: Study, folder: Path, result: Result) -> None:
             continue
         drawn += 1
         path = folder / file_name("eval_distribution_partial", name)
-        title = f"{name}: first columns, real test rows (grey) and synthetic, first seed"
-        result.figures[path.name] = partial(figures_tables.overlays, path, real, tables, title)
+        rule = "the first training seed of each generator"
+        if len(competitors(study.board)) > len(tables):
+            rule += f" (the best {len(tables)} overall)"
+        first = min(MOST_COLUMNS, len(real.schema.columns))
+        title = f"{name}: the first {first} of {len(real.schema.columns)} columns; {rule}, all rows"
+        result.figures[path.name] = partial(figures_tables.overlays, path, real, tables, title, first)
         plan = _plan(real)
         if plan is None:
             continue
         keys = figures_tables.chosen_keys(plan, real)
+        points = (
+            f"{rule}, up to {figures_tables.MOST_POINTS:,} rows at equal distances; dots lie inside, crosses outside"
+        )
         shown = {"real (test)": real.test, **tables}
         path = folder / file_name("eval_state_geolocation", name)
         result.figures[path.name] = partial(
-            figures_tables.geolocation, path, plan, keys, shown, f"{name}: points by key, crosses lie outside"
+            figures_tables.geolocation, path, plan, keys, shown, f"{name} by {plan.key or 'area'}: {points}"
         )
         counts = real.train[plan.key].value_counts() if plan.key else None
         single = (
@@ -88,8 +99,13 @@ def pictures(study: Study, folder: Path, result: Result) -> None:
         single = [key for key in single if key in plan.rings] or keys[:1]
         path = folder / file_name("intro_observation_single_class", name)
         result.figures[path.name] = partial(
-            figures_tables.geolocation, path, plan, single, shown, f"{name}: the most frequent key"
+            figures_tables.geolocation,
+            path,
+            plan,
+            single,
+            shown,
+            f"{name}, the most frequent {plan.key or 'area'} of train: {points}",
         )
         by_key(study, folder, result, name, "intro_vio_state_bar", most=MOST_KEYS_DRAWN)
     if not drawn:
-        result.answer.append("No stored tables are in this store, so nothing is drawn of them.")
+        result.answer.insert(-1, "No stored tables are in this store, so nothing is drawn of them.")

@@ -201,5 +201,5 @@ def _bars_by_dataset(study: Study, folder: Path, result: Result, name: str, metr
     series = {g: [study.cell(d, g, metric) for d in datasets] for g in competitors(study.board)}
     if datasets and any(e for found in series.values() for e in found):
         result.figures[name] = partial(
-            figures.bars, folder / name, f"{label}, means over seeds with 95 % intervals", label, datasets, series
+            figures.bars, folder / name, f"{label}; means, 95 % intervals, {study.n}", label, datasets, series
         )

@@ -97,7 +97,7 @@ def _figure(
             f"order {order}": [by_order[order].get(level) for level in levels] for order in orders if order in by_order
         }
         short = [level.replace("decoding=", "").replace("temperature=", "T ") for level in levels]
-        title = f"{dataset}: violation of curated dependencies by decoding, 95 % intervals over seeds"
+        title = f"{dataset}: violation of curated dependencies by decoding; 95 % intervals, {study.n}"
         result.figures[path.name] = partial(figures.bars, path, title, "FD violation rate", short, series)
 
 

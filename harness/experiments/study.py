@@ -48,6 +48,12 @@ class Study:
         """Bootstrap draws and seed."""
         return self.board.policy
 
+    @property
+    def n(self) -> str:
+        """``n = 3 training seeds``, over all pairs of dataset and generator that have scores."""
+        counts = [n for units in self.board.cells.values() if (n := sum(unit.scored for unit in units))]
+        return f"n = {span(counts)} training seed{'' if max(counts, default=0) == 1 else 's'}"
+
     def cell(self, dataset: str, label: str, metric: str) -> Estimate | None:
         """Mean over seeds of one metric on one dataset, with Student's t interval cut at the metric's bounds."""
         scores = [
@@ -89,6 +95,8 @@ class Result:
 
 def span(counts: Sequence[int]) -> str:
     """``3``, or ``2–3`` where they differ."""
+    if not counts:
+        return "0"
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
 
 

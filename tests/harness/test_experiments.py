@@ -42,7 +42,7 @@ def test_order_contrast_is_paired_and_hand_computed():
     assert found.difference.value == pytest.approx(-0.25)
     assert (found.blocks, found.runs, found.negative) == (2, 4, 1.0)
     assert found.difference.low < -0.25 < found.difference.high < 0
-    assert found.doubt == "2 training seeds in a block are too few, 3 are needed"
+    assert found.doubt == "with 2 training seeds in a block, where 3 are needed"
 
 
 def three_tables(*gaps):
@@ -63,7 +63,7 @@ def three_tables(*gaps):
         ((0.1, 0.2, 0.3), "order fd is worse than order random on x: difference 0.2 [", "(9 pairs of runs, better in 0%)."),
         # −.1, −.1, +.2: mean 0
         ((-0.1, -0.1, 0.2), "Not shown at this scale: order fd against order random on x, difference", "; the interval includes 0."),
-        ((-0.1, -0.1), "Not shown at this scale: order fd", "; 2 blocks are too few to speak of several, 3 are needed."),
+        ((-0.1, -0.1), "Not shown at this scale: order fd", "; with 2 blocks, where 3 are needed to speak of several."),
         # one table: mean −.1, standard error .01/√3, t(.975, 2) = 4.303 → ± .0248
         ((-0.1,), "order fd is better than order random on x: difference -0.1 [-0.125, -0.0752] over 1 block", "better in 100%)."),
         ((-0.02,), "Not shown at this scale: order fd against order random on x, difference -0.02 [-0.0448, 0.00484]", "; the interval includes 0."),
