@@ -10,7 +10,7 @@ import numpy as np
 
 from harness import statistics as st
 from harness.seeding import rng
-from harness.standings import Pair, Policy, Row, Standings, matrix
+from harness.standings import Pair, Policy, Row, Standings, matrix, sum_seconds
 from harness.statistics import Array, Estimate
 
 FEW_DRAWS = 300
@@ -33,30 +33,49 @@ def compare(board: Standings) -> Standings:
     by_label = {row.label: row for row in board.rows}
     pairs: list[Pair] = []
     distance, anchor = None, None
+    groups: list[list[str]] = []
     if kept and len(ranked) > 1:
         samples, runs = _resampled(board.policy, values)
         by_label |= _with_ranks(by_label, ranked, values, samples, runs)
-        distance = st.critical_difference(len(ranked), len(kept)) if len(kept) > 1 else None
+        if len(kept) > 1:
+            distance = st.critical_difference(len(ranked), len(kept))
+            groups = _cliques([by_label[label] for label in ranked], distance)
         anchor, ratings = _elo(board, kept, ranked)
         by_label |= {label: replace(by_label[label], elo=rating) for label, rating in ratings.items()}
         pairs = _pairs(board, ranked, values, samples, runs)
     front = st.pareto(
-        [_seconds(by_label[label]) for label in ranked],
+        [sum_seconds(row) if (row := by_label[label]).cost.timed else None for label in ranked],
         [None if (found := by_label[label].overall) is None else found.value for label in ranked],
     )
     by_label |= {label: replace(by_label[label], pareto=on) for label, on in zip(ranked, front, strict=True)}
     ordered = sorted(by_label.values(), key=lambda row: (row.reference, -_quality(row), row.label))
-    return replace(board, rows=ordered, kept=kept, pairs=pairs, critical_difference=distance, elo_anchor=anchor)
+    return replace(
+        board,
+        rows=ordered,
+        kept=kept,
+        pairs=pairs,
+        critical_difference=distance,
+        cliques=groups,
+        elo_anchor=anchor,
+    )
+
+
+def by_rank(rows: Sequence[Row]) -> list[tuple[float, Row]]:
+    """(mean rank, row) of the ranked rows, best first."""
+    known = [(row.mean_rank.value, row) for row in rows if row.mean_rank is not None]
+    return sorted(known, key=lambda item: (item[0], item[1].label))
+
+
+def _cliques(rows: Sequence[Row], distance: float) -> list[list[str]]:
+    ordered = by_rank(rows)
+    return [
+        [row.label for _, row in ordered[first : last + 1]]
+        for first, last in st.cliques([rank for rank, _ in ordered], distance)
+    ]
 
 
 def _quality(row: Row) -> float:
     return -1.0 if row.overall is None else row.overall.value
-
-
-def _seconds(row: Row) -> float | None:
-    if row.cost.fit_seconds is None or row.cost.sample_seconds is None:
-        return None
-    return row.cost.fit_seconds + row.cost.sample_seconds
 
 
 def _resampled(policy: Policy, values: Array) -> tuple[Array, Array]:

@@ -1,7 +1,7 @@
 """The leaderboard: records in, tables out. ``python -m harness.leaderboard store.root=DIR output=DIR``.
 
-Writes ``leaderboard.csv`` (a row per generator), ``leaderboard_by_dataset.csv``, ``leaderboard.json`` (everything, strict
-JSON) and ``index.html`` (:mod:`harness.report`), and returns the printable table.
+Writes ``leaderboard.csv`` (a row per generator), ``leaderboard_by_dataset.csv``, ``leaderboard_pairs.csv``,
+``leaderboard.json`` (everything, strict JSON) and ``index.html`` (:mod:`harness.report`), and returns the printable table.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 from harness.commands import Command
 from harness.comparison import compare
 from harness.errors import TabOrderError
-from harness.notes import notes
+from harness.notes import in_short, notes
 from harness.record import Record, finite
-from harness.standings import Policy, Row, Standings, collect
+from harness.standings import Pair, Policy, Row, Standings, collect
 from harness.statistics import Estimate
 from harness.store import Problem, ResultStore, collector_paused, write_atomic
-from harness.texttable import table, wrapped
+from harness.texttable import tables, wrapped
 from harness.units import FAMILIES
 
 JSON_VERSION = 1
@@ -34,7 +34,8 @@ COMMAND = Command(
     "Rebuild the leaderboard from the records of a store.",
     {
         "store.root=DIR": "the store, a folder that holds runs/",
-        "output=DIR": "where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard.json and index.html go (default: the store)",
+        "output=DIR": """where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard_pairs.csv, leaderboard.json and
+            index.html go (default: the store)""",
         "sweep=NAME": "only records of this sweep (default: all)",
         "missing=drop|worst": """drop: a dataset that some generator did not finish is left out for all;
             worst: each failed cell counts 0 (default: drop)""",
@@ -81,12 +82,13 @@ def write(store: ResultStore, output: Path, policy: Policy | None = None, keep: 
 
 def _write(store: ResultStore, output: Path, loaded: tuple[Standings, list[Problem]], page: Callable[..., str]) -> str:
     board, problems = loaded
-    said = notes(board, problems)
+    short, said = in_short(board), notes(board, problems)
     files = {
         "leaderboard.csv": to_csv(board.rows),
         "leaderboard_by_dataset.csv": to_csv(board.by_dataset),
-        "leaderboard.json": to_json(board, problems, said),
-        "index.html": page(board, store, problems, said),
+        "leaderboard_pairs.csv": pairs_csv(board.pairs),
+        "leaderboard.json": to_json(board, problems, [*short, *said]),
+        "index.html": page(board, store, problems, short, said),
     }
     try:
         for name, text in files.items():
@@ -95,7 +97,7 @@ def _write(store: ResultStore, output: Path, loaded: tuple[Standings, list[Probl
         raise TabOrderError(
             f"cannot write the leaderboard into {output} ({error}): choose another output folder."
         ) from None
-    return table(board) + "\n" + wrapped(said) + f"Report: {output / 'index.html'}\n"
+    return "\n".join([tables(board), wrapped(said), wrapped([*short, f"Report: {output / 'index.html'}"])])
 
 
 def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) -> tuple[Standings, list[Problem]]:
@@ -147,6 +149,19 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def pairs_csv(pairs: Sequence[Pair]) -> str:
+    """Pairs as CSV, the better generator first; a header alone when nothing is compared."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [name + suffix for name in ("difference", "p_improvement") for suffix in ("", "_low", "_high")]
+    writer.writerow(["first", "second", *names, "p_first_better", "p_equal", "p_second_better"])
+    for pair in pairs:
+        numbers = [part for found in (pair.difference, pair.improvement) for part in astuple(found)]
+        rounded = [None if value is None else round(value, 6) for value in (*numbers, *astuple(pair.posterior))]
+        writer.writerow([safe_cell(pair.first), safe_cell(pair.second), *rounded])
+    return text.getvalue()
+
+
 def _flat(row: Row) -> dict[str, Any]:
     estimates: dict[str, Estimate | None] = {
         "overall": row.overall,
@@ -186,6 +201,7 @@ def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) 
         "by_dataset": [asdict(row) for row in board.by_dataset],
         "pairs": [asdict(pair) for pair in board.pairs],
         "critical_difference": board.critical_difference,
+        "not_told_apart": board.cliques,
         "elo_anchor": board.elo_anchor,
         "missing": [{"dataset": dataset, "generator": generator} for dataset, generator in board.missing],
         "failures": [

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.standings import Standings
+from harness.standings import Standings, sum_seconds
 from harness.store import Problem
+from harness.texttable import amount, bracket, number, percent
 from harness.units import FAMILIES
 
 MOST_NAMED = 8
 """Missing pairs and problems named one by one; the rest are counted (all are in leaderboard.json)."""
 
 SMALL = ("smoke", "small")
+
+FEW_DATASETS = 6
+"""Below this many, a two-sided signed-rank test cannot reach p = .05."""
 
 
 def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
@@ -24,6 +28,7 @@ def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
             _scale(board),
             _policy(board),
             *_evidence(board),
+            _told_apart(board),
             _references(board),
             _failures(board),
             _missing(board),
@@ -32,6 +37,71 @@ def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
         )
         if sentence
     ]
+
+
+SURE = 0.95
+"""Posterior probability from which a difference is called shown."""
+
+
+def in_short(board: Standings) -> list[str]:
+    """What the numbers say, each with its uncertainty: who leads, who breaks fewest dependencies, what the cheapest good ones are."""
+    return [sentence for sentence in (_leader(board), _dependencies(board), _front(board)) if sentence]
+
+
+def _over(board: Standings) -> str:
+    seeds = {row.n_seeds for row in board.rows if row.label in board.ranked and row.n_seeds}
+    least, most = min(seeds, default=0), max(seeds, default=0)
+    trained = plural(most, "training seed") if least == most else f"{least} to {most} training seeds"
+    return f"{plural(len(board.kept), 'dataset')} × {trained}"
+
+
+def _leader(board: Standings) -> str:
+    if not board.pairs:
+        return ""
+    pair = board.pairs[0]
+    first = next(row for row in board.rows if row.label == pair.first)
+    lead = f"Best overall: {pair.first}, {bracket(first.overall)}; next is {pair.second}, {bracket(pair.difference)} behind"
+    outcome = pair.posterior
+    chances = (
+        f"better {number(outcome.first)}, practically equal {number(outcome.equal)}, worse {number(outcome.second)}"
+    )
+    if len(board.kept) == 1:
+        said = f"on one dataset ({_over(board)}); other tables may order them differently"
+    elif len(board.kept) < FEW_DATASETS:
+        said = (
+            f"over {_over(board)}, too few to say what holds for other tables (posterior: {chances}; "
+            f"equal means within ±{board.policy.rope:g})"
+        )
+    elif outcome.first >= SURE:
+        said = f"over {_over(board)}: better on a table like these (posterior: {chances})"
+    else:
+        said = f"over {_over(board)}: that it is better is not shown (posterior: {chances}; equal means within ±{board.policy.rope:g})"
+    return f"{lead}, {said}."
+
+
+def _dependencies(board: Standings) -> str:
+    known = [
+        (row.fd_violation.value, row)
+        for row in board.rows
+        if row.fd_violation is not None and row.label in board.ranked
+    ]
+    if len(known) < 2:
+        return ""
+    (least, best), *_, (most, last) = sorted(known, key=lambda item: (item[0], item[1].label))
+    found = best.fd_violation
+    within = "" if found is None or found.low is None else f" [{percent(found.low)}, {percent(found.high)}]"
+    return (
+        f"Functional dependencies: {best.label} breaks them in fewest rows, {percent(least)}{within}; "
+        f"{last.label} in most, {percent(most)}."
+    )
+
+
+def _front(board: Standings) -> str:
+    front = sorted((sum_seconds(row), row.label) for row in board.rows if row.pareto)
+    if not front:
+        return ""
+    listed = _listed([f"{label} ({amount(spent)} s)" for spent, label in front])
+    return f"Pareto front (◆: no other is both better and cheaper; seconds of fit and sample per cell): {listed}."
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -49,6 +119,29 @@ def scales(board: Standings) -> list[str]:
     return sorted({str(scale) for unit in board.units if (scale := unit.record.environment.get("scale"))})
 
 
+def provenance(board: Standings) -> str:
+    """Versions and machines the records were made with, at most three of each."""
+    said = []
+    for name, key in (
+        ("harness commit", "commit"),
+        ("Python", "python"),
+        ("processor", "cpu"),
+        ("budget scale", "scale"),
+    ):
+        environments = [unit.record.environment for unit in board.units]
+        found = sorted(
+            {
+                str(one[key])[: 10 if key == "commit" else None]
+                + (" with local changes" if key == "commit" and one.get("dirty") else "")
+                for one in environments
+                if one.get(key)
+            }
+        )
+        if found:
+            said.append(f"{name} {', '.join(found[:3])}{f' and {len(found) - 3} more' if len(found) > 3 else ''}")
+    return "; ".join(said)
+
+
 def _budgets(board: Standings) -> str:
     found = scales(board)
     if not any(scale in SMALL for scale in found):
@@ -64,8 +157,9 @@ def _scale(board: Standings) -> str:
     quality = ", ".join(f.title for f in shown if f.quality)
     aside = "; privacy is shown beside it" if any(not f.quality for f in shown) else ""
     return (
-        f"Scores: 0 = columns sampled independently (or the worst possible value), 1 = held-out real rows; overall is the mean "
-        f"of {quality}{aside}. Intervals are 95 %, bootstrapped over datasets, then seeds."
+        f"Scores: 0 = columns sampled independently (or the worst possible value), 1 = held-out real rows, clipped to [0, 1]; higher "
+        f"is better. Overall, the headline, is the mean of {quality}{aside}. FD viol is the raw share of rows that break a "
+        "dependency, lower is better. n = datasets × training seeds. Intervals are 95 %, bootstrapped over datasets, then seeds."
     )
 
 
@@ -94,7 +188,7 @@ def _evidence(board: Standings) -> list[str]:
         said.append(
             "One dataset: intervals cover seeds only; nothing here says how the order of generators would change on another table."
         )
-    elif count < 6:
+    elif count < FEW_DATASETS:
         least = 2.0 ** (1 - count)
         said.append(
             f"{count} datasets are few: a two-sided signed-rank test over them cannot go below p = {least:.3g}, so no p-values are "
@@ -105,6 +199,16 @@ def _evidence(board: Standings) -> list[str]:
             "One training seed: the spread between trainings is not known; use at least 3 (better 5) to compare generators."
         )
     return said
+
+
+def _told_apart(board: Standings) -> str:
+    if board.critical_difference is None:
+        return ""
+    groups = "; ".join(", ".join(group) for group in board.cliques) or "none"
+    return (
+        f"Mean ranks closer than {board.critical_difference:.2f} are not told apart (Nemenyi, 5 %, "
+        f"{plural(len(board.kept), 'dataset')}): {groups}. Elo: {board.elo_anchor} has 1000; 400 more are odds of 10 to 1."
+    )
 
 
 def _references(board: Standings) -> str:

@@ -65,8 +65,14 @@ class Costs:
     fit_seconds: float | None
     sample_seconds: float | None
     peak_memory_bytes: int | None
+    peak_gpu_memory_bytes: int | None
     tokens: float | None
     yield_share: float | None
+
+    @property
+    def timed(self) -> bool:
+        """Whether the seconds of both fit and sample are known."""
+        return self.fit_seconds is not None and self.sample_seconds is not None
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ class Standings:
         pairs: comparisons, better first.
         missing: (dataset, generator) pairs without any scored cell.
         critical_difference: Nemenyi's, of mean ranks; ``None`` with fewer than two kept datasets or generators.
+        cliques: groups of generators whose mean ranks lie within it, best first.
         elo_anchor: what is pinned at 1000.
         cells: units by (dataset, generator).
     """
@@ -145,6 +152,7 @@ class Standings:
     pairs: Sequence[Pair] = ()
     missing: Sequence[tuple[str, str]] = ()
     critical_difference: float | None = None
+    cliques: Sequence[Sequence[str]] = ()
     elo_anchor: str | None = None
     cells: Mapping[tuple[str, str], Sequence[Unit]] = field(default_factory=dict)
 
@@ -319,6 +327,7 @@ def costs(scored: Sequence[Unit]) -> Costs:
     fit = [r.cost.fit_seconds for r in records if r.cost.fit_seconds is not None]
     sample = [r.cost.sample_seconds for r in records if r.cost.sample_seconds is not None]
     memory = [r.cost.peak_memory_bytes for r in records if r.cost.peak_memory_bytes is not None]
+    on_gpu = [r.cost.peak_gpu_memory_bytes for r in records if r.cost.peak_gpu_memory_bytes is not None]
     rows = [r.yield_ for r in records if r.yield_ is not None]
     tokens = [y.tokens for y in rows if y.tokens is not None]
     attempted = sum(y.attempted for y in rows)
@@ -326,6 +335,12 @@ def costs(scored: Sequence[Unit]) -> Costs:
         fit_seconds=fmean(fit) if fit else None,
         sample_seconds=fmean(sample) if sample else None,
         peak_memory_bytes=max(memory) if memory else None,
+        peak_gpu_memory_bytes=max(on_gpu) if on_gpu else None,
         tokens=fmean(tokens) if tokens else None,
         yield_share=sum(y.accepted for y in rows) / attempted if attempted else None,
     )
+
+
+def sum_seconds(row: Row) -> float:
+    """Seconds of fit and sample per cell of a row that has both."""
+    return (row.cost.fit_seconds or 0.0) + (row.cost.sample_seconds or 0.0)

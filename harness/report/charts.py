@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from harness import statistics as st
-from harness.report.svg import clipped, drawing, log_ticks, path, tag, text, ticks
-from harness.standings import Row, Standings
+from harness.comparison import by_rank
+from harness.report.svg import clipped, drawing, log_ticks, path, short, tag, text, ticks
+from harness.standings import Row, Standings, sum_seconds
+from harness.statistics import Estimate
 from harness.texttable import amount
 
 
 def critical_difference(board: Standings) -> Markup | None:
     """Mean ranks on a line, best at the left; thick bars join generators that Nemenyi's test at 5 % does not tell apart."""
-    rows = [row for row in board.rows if row.mean_rank is not None]
-    if board.critical_difference is None or len(rows) < 2:
+    ordered = by_rank(board.rows)
+    if board.critical_difference is None or len(ordered) < 2:
         return None
-    rows.sort(key=lambda row: (row.mean_rank.value, row.label))  # type: ignore[union-attr]
-    places = [row.mean_rank.value for row in rows if row.mean_rank is not None]
+    places, rows = [rank for rank, _ in ordered], [row for _, row in ordered]
     count, left, right = len(rows), 190.0, 530.0
     groups = st.cliques(places, board.critical_difference)
 
@@ -62,66 +64,115 @@ def critical_difference(board: Standings) -> Markup | None:
     return drawing(720, below + 16 * half + 8, *drawn, label=label)
 
 
-def _seconds(row: Row) -> float | None:
-    cost = row.cost
-    if cost.fit_seconds is None or cost.sample_seconds is None:
-        return None
-    return max(cost.fit_seconds + cost.sample_seconds, 1e-3)
+@dataclass(frozen=True)
+class Scale:
+    """Where seconds (log axis) and scores lie on the chart of :func:`quality_cost`."""
+
+    low: float
+    high: float
+    least: float
+    left: float = 52.0
+    right: float = 690.0
+    top: float = 14.0
+    bottom: float = 270.0
+
+    def x(self, seconds: float) -> float:
+        """Pixels of a cost."""
+        return self.left + math.log10(seconds / self.low) / math.log10(self.high / self.low) * (self.right - self.left)
+
+    def y(self, quality: float) -> float:
+        """Pixels of a score."""
+        return self.bottom - (max(quality, self.least) - self.least) / (1 - self.least) * (self.bottom - self.top)
 
 
 def quality_cost(board: Standings) -> Markup | None:
     """Overall score against seconds (fit + sample, log axis), 95 % intervals; generators on the Pareto front are joined."""
     points = [
-        (seconds, row.overall, row)
+        (max(sum_seconds(row), 1e-3), row.overall, row)
         for row in board.rows
-        if row.overall is not None and (seconds := _seconds(row)) is not None and row.label in board.ranked
+        if row.overall is not None and row.label in board.ranked and row.cost.timed
     ]
     if len(points) < 2:
         return None
-    left, right, top, bottom = 44.0, 700.0, 12.0, 270.0
-    low = 10 ** math.floor(math.log10(min(point[0] for point in points)))
-    high = 10 ** math.ceil(math.log10(max(point[0] for point in points)) + 1e-9)
-    high = high if high > low else low * 10
-    floor = min(min(p[1].low if p[1].low is not None else p[1].value for p in points), 0.9)
-    least = max(0.0, math.floor(floor * 10 - 0.5) / 10)
-
-    def at(seconds: float, quality: float) -> tuple[float, float]:
-        share = math.log10(seconds / low) / math.log10(high / low)
-        return left + share * (right - left - 130), bottom - (quality - least) / (1 - least) * (bottom - top)
-
-    drawn = []
-    for tick in ticks(least, 1.0):
-        y = at(low, tick)[1]
-        drawn += [
-            tag("path", d=f"M{left} {y:.1f}H{right}", class_="grid"),
-            text(left - 5, y + 4, f"{tick:g}", class_="tiny end"),
-        ]
-    for tick in log_ticks(low, high):
-        x = at(tick, 1.0)[0]
-        drawn += [
-            tag("path", d=f"M{x:.1f} {bottom}v4", class_="axis"),
-            text(x, bottom + 16, f"{amount(tick)} s", class_="tiny mid"),
-        ]
-    front = sorted(at(seconds, found.value) for seconds, found, row in points if row.pareto)
+    points.sort(key=lambda point: (point[0], point[2].label))
+    scale = _scale(points)
+    at = [(scale.x(seconds), scale.y(found.value)) for seconds, found, _ in points]
+    drawn = _axes(scale)
+    front = [place for place, (_, _, row) in zip(at, points, strict=True) if row.pareto]
     if len(front) > 1:
         drawn.append(path(front, class_="front"))
-    for index, (seconds, found, row) in enumerate(sorted(points, key=lambda point: (point[0], point[2].label))):
-        x, y = at(seconds, found.value)
+    for (x, y), (_, found, row) in zip(at, points, strict=True):
         if found.low is not None and found.high is not None:
-            drawn.append(
-                tag(
-                    "path",
-                    d=f"M{x:.1f} {at(low, max(found.low, least))[1]:.1f}V{at(low, found.high)[1]:.1f}",
-                    class_="whisker",
-                )
-            )
-        drawn.append(tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=4, class_="dot ok" if row.pareto else "dot"))
-        drawn.append(text(x + 7, y + (4 if index % 2 else -4), clipped(row.label, 34), class_="tiny"))
-    drawn.append(text(right, bottom + 16, "fit + sample", class_="tiny end"))
+            ends = f"M{x:.1f} {scale.y(found.low):.1f}V{scale.y(found.high):.1f}"
+            drawn.append(tag("path", d=ends, class_="whisker"))
+        mark = f"M{x - 5:.1f} {y:.1f}l5-5l5 5l-5 5z"
+        drawn.append(
+            tag("path", d=mark, class_="dot ok")
+            if row.pareto
+            else tag("circle", cx=short(x), cy=short(y), r=4, class_="dot")
+        )
+    drawn += labelled(at, [clipped(row.label, 34) for _, _, row in points], scale.right)
     label = "overall score against fit and sample seconds: " + ", ".join(
         f"{row.label} {found.value:.2f} in {amount(seconds)} s" for seconds, found, row in points
     )
-    return drawing(720, bottom + 24, *drawn, label=label)
+    return drawing(720, scale.bottom + 40, *drawn, label=label)
+
+
+def _scale(points: Sequence[tuple[float, Estimate, Row]]) -> Scale:
+    low = 10 ** math.floor(math.log10(points[0][0]))
+    high = 10 ** math.ceil(math.log10(points[-1][0]) + 1e-9)
+    floor = min(min(found.value if found.low is None else found.low for _, found, _ in points), 0.9)
+    return Scale(low, high if high > low else low * 10, max(0.0, math.floor(floor * 10 - 0.5) / 10))
+
+
+def _axes(scale: Scale) -> list[Markup]:
+    drawn = []
+    for tick in ticks(scale.least, 1.0):
+        y = scale.y(tick)
+        drawn += [
+            tag("path", d=f"M{scale.left} {y:.1f}H{scale.right}", class_="grid"),
+            text(scale.left - 5, y + 4, f"{tick:g}", class_="tiny end"),
+        ]
+    for tick in log_ticks(scale.low, scale.high):
+        x = scale.x(tick)
+        drawn += [
+            tag("path", d=f"M{x:.1f} {scale.bottom}v4", class_="axis"),
+            text(x, scale.bottom + 16, amount(tick), class_="tiny mid"),
+        ]
+    middle = (scale.left + scale.right) / 2
+    drawn.append(text(middle, scale.bottom + 33, "seconds per cell, fit + sample (log scale) →", class_="tiny mid"))
+    upright = f"translate(14 {(scale.top + scale.bottom) / 2:.0f}) rotate(-90)"
+    drawn.append(tag("text", "overall score, higher is better →", transform=upright, class_="tiny mid"))
+    return drawn
+
+
+def labelled(points: Sequence[tuple[float, float]], names: Sequence[str], right: float) -> list[Markup]:
+    """Names beside their points, left of ``right``, moved up or down where they would cover a point or another name."""
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    drawn = []
+    for (x, y), name in zip(points, names, strict=True):
+        width = 5.6 * len(name)
+        tries = []
+        for shift in (0, -11, 11, -22, 22, -33, 33):
+            for start, anchor in ((x + 8, None), (x - 8 - width, "end")):
+                if start >= 0 and start + width <= right + 20:
+                    tries.append((start, y + 3.5 + shift, anchor))
+        free = (one for one in tries if not any(_overlap(_box(one, width), other) for other in taken))
+        start, base, anchor = next(free, tries[0] if tries else (x + 8, y + 3.5, None))
+        taken.append(_box((start, base, anchor), width))
+        drawn.append(
+            text(start + width if anchor else start, base, name, class_="tiny halo end" if anchor else "tiny halo")
+        )
+    return drawn
+
+
+def _box(place: tuple[float, float, str | None], width: float) -> tuple[float, float, float, float]:
+    start, base, _ = place
+    return start, base - 8, start + width, base + 2
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def scale_of(values: Sequence[float]) -> float:

@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from harness.datasets.base import Dataset
 from harness.polygons import load_polygons
-from harness.report.svg import data, drawing, short, tag, text
+from harness.report.svg import clipped, data, drawing, short, tag, text
 from harness.rules import Rule, parse_rules
+from harness.texttable import percent
 
 POINTS = 400
 WIDTH = 300
@@ -150,13 +151,13 @@ def point_map(plan: Atlas, view: Frame, outline_id: str, table: pd.DataFrame, ti
         f"M{short(a - 2)} {short(b - 2)}l4 4m0-4l-4 4"
         for a, b in zip(x[seen & bad[rows]], y[seen & bad[rows]], strict=True)
     )
-    label = f"{title}: {rate:.2%} of {len(table)} rows lie outside their area"
+    label = f"{title}: {percent(rate)} of {len(table):,} rows lie outside their area"
     return drawing(
         WIDTH,
         view.height + 20,
         tag("title", label),
-        text(0, 12, title, class_="name"),
-        text(WIDTH, 12, f"{rate:.2%} outside", class_="tiny end"),
+        text(0, 12, clipped(title, 30), class_="name"),
+        text(WIDTH, 12, f"{percent(rate)} of {len(table):,} outside", class_="tiny end"),
         tag(
             "g",
             tag("use", href=f"#{outline_id}"),

@@ -12,7 +12,7 @@
     const known = rows.map(value).filter((text) => text !== "");
     const numeric = known.every((text) => !Number.isNaN(Number(text)));
     const before = heads[index].getAttribute("aria-sort");
-    const descending = before ? before === "ascending" : numeric;
+    const descending = before ? before === "ascending" : numeric && heads[index].dataset.best !== "min";
     heads.forEach((head) => head.removeAttribute("aria-sort"));
     heads[index].setAttribute("aria-sort", descending ? "descending" : "ascending");
     rows.sort((a, b) => {
@@ -32,10 +32,10 @@
   const narrow = () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
-    document.querySelectorAll("#main tbody tr").forEach((row) => {
+    document.querySelectorAll("table.filtered tbody tr").forEach((row) => {
       const label = row.dataset.label.toLowerCase();
       row.hidden = !words.every((word) => label.includes(word)) || (!references.checked && row.classList.contains("reference"));
-      shown += row.hidden ? 0 : 1;
+      shown += row.hidden || row.closest("table").id !== "main" ? 0 : 1;
     });
     document.getElementById("shown").textContent = `${shown} generator${shown === 1 ? "" : "s"} shown`;
   };

@@ -10,22 +10,17 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.notes import plural, scales
+from harness.notes import plural, provenance, scales
 from harness.report.charts import critical_difference, quality_cost, scale_of
 from harness.report.section import MOST_COMMANDS, build_section, outline_id
 from harness.report.svg import clipped
 from harness.standings import Standings
 from harness.store import Problem, ResultStore
-from harness.texttable import amount, bracket, number
+from harness.texttable import amount, bracket, number, percent
 from harness.units import FAMILIES
 
 MOST_PICTURED = 120
 """(dataset, generator) pairs with pictures; stores beyond that get tables only in their last datasets."""
-
-
-def percent(value: float | None) -> str:
-    """A share as percent with three significant digits, e.g. ``0.15 %``."""
-    return "–" if value is None else f"{float(f'{value * 100:.3g}'):g}\u202f%"
 
 
 def breakable(label: str) -> Markup:
@@ -33,7 +28,9 @@ def breakable(label: str) -> Markup:
     return Markup("_<wbr>").join(label.split("_"))
 
 
-def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said: Sequence[str]) -> str:
+def page(
+    board: Standings, store: ResultStore, problems: Sequence[Problem], short: Sequence[str], said: Sequence[str]
+) -> str:
     """The whole page; equal standings and store give equal bytes. All text is escaped by Jinja2's autoescape."""
     environment = Environment(
         loader=PackageLoader("harness", "report"),
@@ -65,6 +62,7 @@ def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said
     return environment.get_template("page.html.j2").render(
         board=board,
         families=families,
+        short=short,
         said=said,
         problems=problems,
         sections=sections,
@@ -77,5 +75,7 @@ def page(board: Standings, store: ResultStore, problems: Sequence[Problem], said
         scale_of=scale_of,
         outline_id=outline_id,
         most_commands=MOST_COMMANDS,
+        on_gpu=any(row.cost.peak_gpu_memory_bytes is not None for row in board.rows),
+        made_with=provenance(board),
         seeds=len({unit.record.cell.seed for unit in board.units}),
     )

@@ -95,7 +95,7 @@ def build_section(board: Standings, store: ResultStore, name: str, pictures: boo
     order = [row.label for row in board.rows if row.label in rows]
     cells = {label: board.cells[name, label] for label in order}
     every = _lines(cells, order, board.ranked)
-    rules = [line for line in every if line.name.startswith((RULE, DEPENDENCY, UNSEEN))]
+    rules = sorted((line for line in every if line.name.startswith((RULE, DEPENDENCY, UNSEEN))), key=_rule_order)
     main = [line for line in every if line not in rules and not any(part in line.name for part in DETAILS)]
     section = Section(
         name=name,
@@ -133,10 +133,15 @@ def _lines(cells: Mapping[str, Sequence[Unit]], order: Sequence[str], ranked: Se
                 real=next((score.real for score in every if score.real is not None), None),
                 floor=next((score.floor for score in every if score.floor is not None), None),
                 cells=means,
-                best=best if len(set(known)) > 1 else None,
+                best=best if len(set(known)) > 1 and not name.startswith(UNSEEN) else None,
             )
         )
     return lines
+
+
+def _rule_order(line: Line) -> tuple[bool, str, bool]:
+    """Dependencies first, each with the share of its unseen left sides below it, then rules."""
+    return line.kind == "rule", line.name.split(".", 2)[-1], line.kind != "FD"
 
 
 def _kind(name: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import TabOrderError
 from harness.leaderboard import build, main, safe_cell, write
+from harness.notes import in_short
 from harness.standings import Policy
 from harness.store import ResultStore
 from harness.units import normalised, units
@@ -173,7 +174,13 @@ def test_files_are_strict_deterministic_and_the_table_fits(tmp_path):
     assert "Budgets: full, smoke — a demonstration, not a ranking." in text
     assert "tvae timeout ×1" in text
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["index.html", "leaderboard.csv", "leaderboard.json", "leaderboard_by_dataset.csv"]
+    assert names == [
+        "index.html",
+        "leaderboard.csv",
+        "leaderboard.json",
+        "leaderboard_by_dataset.csv",
+        "leaderboard_pairs.csv",
+    ]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     data = json.loads((tmp_path / "one" / "leaderboard.json").read_text(), parse_constant=pytest.fail)
@@ -184,6 +191,53 @@ def test_files_are_strict_deterministic_and_the_table_fits(tmp_path):
         table = {row["generator"]: row for row in csv.DictReader(file)}
     assert float(table["llm"]["overall"]) == pytest.approx(0.7)
     assert table["tvae"]["failures"] == "timeout=1"
+
+
+def test_what_is_printed_holds_standing_cost_and_the_leaders_pairs(tmp_path):
+    store = make_store(tmp_path / "s", grid({**LEVELS, "a": {**LEVELS["a"], "independent": [0.0]}}))
+    text = write(store, tmp_path / "o")
+    # mean ranks 4/3, 2, 8/3 of the matrix above; 10 s of fit, 2 s of sample, 1 GiB, 100 of 110 rows; equal costs, so only
+    # the best generator is on the front
+    row = next(line for line in text.splitlines() if line.startswith("llm") and "◆" in line)
+    assert row.split()[1:3] == ["1.3", "[1.0,2.0]"]
+    assert row.split()[-6:] == ["10", "2", "1", "–", ".91", "◆"]
+    assert text.count("◆") == 2  # here and in the sentence about the front
+    # llm − ctgan: .7 .4 −.2, mean .3; a run of llm beats one of ctgan on two of three datasets; baycomp says .877 .016 .107
+    against = text[text.index("llm against") :]
+    pair = next(line for line in against.splitlines() if line.startswith("ctgan"))
+    assert pair.split()[1] == ".30"
+    assert pair.split()[3] == ".67"
+    assert [float(part) for part in pair.split()[-3:]] == pytest.approx([0.88, 0.01, 0.11], abs=0.011)
+    joined = " ".join(text.split())
+    assert (
+        "Best overall: llm, .70 [.40,.90]; next is ctgan, .30 [-.20,.70] behind, over 3 datasets × 1 training seed"
+        in joined
+    )
+    assert "too few to say what holds for other tables" in joined
+    # FD violation is .9·(1 − level): llm .27, tvae .63
+    assert "llm breaks them in fewest rows, 27\u202f%" in text
+    assert (
+        "Pareto front (◆: no other is both better and cheaper; seconds of fit and sample per cell): llm (12 s)."
+        in joined
+    )
+    with (tmp_path / "o" / "leaderboard_pairs.csv").open() as file:
+        first = next(csv.DictReader(file))
+    assert (first["first"], first["second"], float(first["difference"])) == ("llm", "ctgan", pytest.approx(0.3))
+    assert float(first["p_improvement"]) == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_a_difference_is_called_shown_only_when_the_posterior_is_sure():
+    sure = {name: {"x": [0.9, 0.8], "y": [0.3, 0.4]} for name in "abcdefgh"}
+    (said, *_) = in_short(build(grid(sure)))
+    assert "over 8 datasets × 2 training seeds: better on a table like these" in said
+    unsure = {name: {"x": [0.5 + 0.1 * (-1) ** i], "y": [0.49]} for i, name in enumerate("abcdefgh")}
+    (said, *_) = in_short(build(grid(unsure)))
+    assert "that it is better is not shown" in said
+    (said, *_) = in_short(build(grid({"a": {"x": [0.9], "y": [0.3]}})))
+    assert "on one dataset (1 dataset × 1 training seed); other tables may order them differently" in said
+    assert in_short(build(grid({"a": {"x": [0.9]}}))) == [
+        "Pareto front (◆: no other is both better and cheaper; seconds of fit and sample per cell): x (12 s)."
+    ]
 
 
 def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):

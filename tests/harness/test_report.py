@@ -1,10 +1,14 @@
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from harness.leaderboard import load, write
+from harness.report.charts import labelled
 from harness.report.columns import overlay, shares
 from harness.report.maps import atlas, frame_of, point_map
 from harness.report.order import arc_diagram, edges
@@ -59,6 +63,31 @@ def test_equal_stores_in_different_places_give_equal_bytes(tmp_path):
         pages.append(html_of(store, tmp_path / place))
     assert pages[0] == pages[1]
     assert "is missing" in pages[0]
+
+
+def test_equal_stores_give_equal_bytes_in_another_process_with_another_hash_seed(tmp_path):
+    store = make_full_store(tmp_path / "s", [make_dataset()], LEVELS)
+    store.write(make_record("toy", "tvae", status="timeout"))
+    made = []
+    for seed in ("1", "2"):
+        words = [sys.executable, "-m", "harness.leaderboard", f"store.root={store.root}", f"output={tmp_path / seed}"]
+        subprocess.run(words, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        made.append({path.name: path.read_bytes() for path in (tmp_path / seed).iterdir()})
+    assert made[0] == made[1]
+
+
+def test_names_beside_points_cover_neither_points_nor_each_other():
+    points = [(100.0, 100.0), (104.0, 101.0), (108.0, 99.0), (690.0, 100.0), (688.0, 106.0)]
+    names = ["first generator", "second", "third", "at the right end", "there too"]
+    drawn = labelled(points, names, 700.0)
+    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    for mark, name in zip(drawn, names, strict=True):
+        x, y = (float(re.search(rf' {key}="([^"]+)"', mark).group(1)) for key in "xy")
+        start = x - 5.6 * len(name) if " end" in mark else x
+        boxes.append((start, y - 8, start + 5.6 * len(name), y + 2))
+    for i, a in enumerate(boxes):
+        for b in boxes[max(i + 1, len(points)) :]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (a, b)
 
 
 def test_hostile_text_is_escaped_everywhere(tmp_path):
@@ -159,7 +188,7 @@ def test_map_counts_points_outside_their_area():
     moved = dataset.test.head(4).assign(x=[9.0, *dataset.test["x"].iloc[1:4]])
     assert plan.invalid(moved).tolist() == [True, False, False, False]
     drawn = point_map(plan, frame_of(plan, dataset.train), "area", moved, "t")
-    assert "25.00%" in drawn
+    assert "25\u202f% of 4 outside" in drawn
     assert drawn.count("h0") == 3  # the point at x = 9 is off the frame
 
 
