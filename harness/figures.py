@@ -208,7 +208,7 @@ def panels(
             if log_y:
                 axes.set_yscale("log", nonpositive="clip")
             else:
-                axes.set_ylim(bottom=0)
+                axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])  # points at 0 stay visible
             axes.set_title(part, loc="left", fontsize=8)
             axes.grid()
             axes.set_xlabel(xlabel)

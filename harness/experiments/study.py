@@ -203,18 +203,15 @@ def means_table(name: str, title: str, means: dict[str, dict[str, Estimate]], le
     return Table(name, title, ["dataset", *levels], rows)
 
 
-def made_by_code(study: Study) -> bool:
-    """Whether no downloaded table is among the datasets."""
-    return all(unit.record.cell.dataset.startswith(("simulated", "regions")) for unit in study.scored)
-
-
 def evidence(study: Study) -> str:
     """How much there is: datasets, generators, seeds, scale."""
     scales = sorted({str(scale) for unit in study.scored if (scale := unit.record.environment.get("scale"))})
     seeds = len({unit.record.cell.seed for unit in study.scored})
     generators = len({unit.generator for unit in study.scored if unit.record.cell.generator not in REFERENCES})
     datasets = len({unit.dataset for unit in study.scored})
-    stand_in = " Tables made by code stand in for the paper's." if scales == ["smoke"] and made_by_code(study) else ""
+    names = {unit.record.cell.dataset for unit in study.scored}
+    embedded = "regions" in names and all(name.startswith(("simulated", "regions")) for name in names)
+    stand_in = " Tables made by code stand in for the paper's." if embedded else ""
     failed = sum(unit.record.status != "ok" for unit in study.board.units)
     return (
         f"Evidence: {plural(datasets, 'dataset')}, {plural(generators, 'generator')}, {plural(seeds, 'training seed')}, "

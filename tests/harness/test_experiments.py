@@ -1,19 +1,22 @@
 import csv
 import io
+import json
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from harness.errors import TabOrderError
-from harness.experiments import OUTPUTS, write
+from harness.experiments import OUTPUTS, conclude, write
 from harness.experiments.__main__ import main
 from harness.experiments.contrasts import by_table, contrast, gather, tally, verdict
 from harness.experiments.study import Study, order_contrast, order_of
 from harness.experiments.tables import Table, file_name
+from harness.grids import Plan
 from harness.leaderboard import build
 from harness.standings import Policy
 from harness.statistics import Estimate
 from harness.store import ResultStore
+from harness.sweep import JobOutcome, cell_name
 from tests.factories import FD, HOSTILE, make_dataset, make_full_store, make_record, make_store
 
 
@@ -314,6 +317,25 @@ def test_order_budget_compares_equal_budgets(tmp_path):
     assert "10.0% of random's" in answer
     assert "1 run with a budget in seconds left out." in answer
     assert (tmp_path / "o" / "order_budget" / "violation_by_budget_toy.svg").stat().st_size > 0
+
+
+def test_experiments_run_together_are_written_from_their_own_cells(tmp_path):
+    made = [chain(b, 0, order, seed, 0.1) for b in (1, 5) for order in ("fd", "random") for seed in (0, 1, 2)]
+    store = make_store(tmp_path / "s", [*made, *records()], tables=False)
+    outcomes = {i: JobOutcome("x", "ok", "computed", None, cell_name(one.cell)) for i, one in enumerate(made)}
+    parts = {"difficulty_statistic": frozenset(range(12)), "rq2": frozenset(range(6))}
+    said = list(conclude(Plan(((),) * 12, parts), outcomes, store, tmp_path / "o"))
+    assert [one.partition(":")[0] for one in said] == ["# difficulty_statistic", "# rq2"]
+    assert "12 cells of which 0 did not end ok" in said[0]
+    assert "6 cells of which 0 did not end ok" in said[1]
+    board = json.loads((tmp_path / "o" / "rq2" / "leaderboard.json").read_text())
+    assert {row["dataset"] for row in board["by_dataset"]} == {"chain1_0"}
+    # alone, an experiment's files lie in the folder itself, under its leaderboard; without a single cell, a sentence says so
+    said = list(conclude(Plan(((),) * 6, {"rq2": frozenset(range(6))}), outcomes, store, tmp_path / "alone"))
+    assert len(said) == 2
+    assert (tmp_path / "alone" / "rules.csv").exists()
+    (said,) = conclude(Plan(((),), {"rq2": frozenset([0])}), {}, store, tmp_path / "none")
+    assert said.startswith("rq2: the store at")
 
 
 def test_hostile_names_stay_inside_the_folder_and_are_drawn(tmp_path):
