@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from harness import sweep
+from harness.display import Relay
 from harness.errors import TabOrderError
 from harness.explain import explain
 from harness.progress import CellProgress, seconds
@@ -37,23 +39,24 @@ def run(config: DictConfig) -> None:
     """Run the cell a configuration describes; in a sweep nothing a cell does ends the sweep."""
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
-        try:
-            SINGLE.append(_run_one(config, CellProgress(_label(config))))
-        except (TabOrderError, OmegaConfBaseException) as error:
-            MISTAKES.append(error)  # raised through Hydra, it would come with a line of Hydra's own
+        with closing(CellProgress(_label(config))) as progress:
+            try:
+                SINGLE.append(_run_one(config, progress))
+            except (TabOrderError, OmegaConfBaseException) as error:
+                MISTAKES.append(error)  # raised through Hydra, it would come with a line of Hydra's own
         return
     number = int(hydra.job.num)
-    label = f"[{number + 1}/{os.environ.get(TOTAL_VARIABLE, '?')}] {_label(config)}"
-    try:
-        outcome = _run_one(config, CellProgress(label))
-    except (TabOrderError, OmegaConfBaseException) as error:
-        sentence = explain(error)
-        outcome = JobOutcome(_label(config), "invalid", "absent", sentence)
-        print(f"{label}: {sentence}", file=sys.stderr, flush=True)
-    except Exception as error:
-        traceback.print_exc()
-        outcome = JobOutcome(_label(config), "error", "absent", f"{type(error).__name__}: {error}")
-    outcome.save(Path(hydra.sweep.dir), number)
+    total = os.environ.get(TOTAL_VARIABLE, "?")
+    with closing(CellProgress(f"[{number + 1}/{total}] {_label(config)}", relay=Relay.wanted())) as progress:
+        try:
+            outcome = _run_one(config, progress)
+        except (TabOrderError, OmegaConfBaseException) as error:
+            outcome = JobOutcome(_label(config), "invalid", "absent", explain(error))
+            progress.say(str(outcome.error))
+        except Exception as error:
+            progress.say(traceback.format_exc())
+            outcome = JobOutcome(_label(config), "error", "absent", f"{type(error).__name__}: {error}")
+        outcome.save(Path(hydra.sweep.dir), number)
 
 
 def _label(config: DictConfig) -> str:
@@ -62,18 +65,22 @@ def _label(config: DictConfig) -> str:
 
 
 def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
-    from harness.cell import CellResult, run_cell
+    from harness.cell import CellResult, identify, run_cell
 
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     begin = time.monotonic()
-    tracker = _tracker(plain["tracker"])  # before the cell: a mistake in it must not show hours later
-    result: CellResult = run_cell(_job(plain), progress)
+    tracker = tracker_of(plain["tracker"])  # before the cell: a mistake in it must not show hours later
+    job = _job(plain)
+    progress.listener = tracker.watch(identify(job), job.sweep, job.store)
+    result: CellResult = run_cell(job, progress)
     cell = result.cell
     if result.record is None:
         progress.say("no result is stored, and cache=only runs nothing")
         return JobOutcome(_label(config), "absent", result.how)
     record = result.record
-    progress.say(_line(result, time.monotonic() - begin))
+    hydra = HydraConfig.get()
+    pace = f" [{sweep.pace(Path(hydra.sweep.dir))}]" if hydra.mode == RunMode.MULTIRUN else ""
+    progress.say(_line(result, time.monotonic() - begin) + pace)
     if result.how != "reused":
         note = tracker.publish(record, ResultStore(plain["store"]["root"]))
         if note and note not in _SAID:
@@ -98,7 +105,7 @@ def _line(result: Any, elapsed: float) -> str:
     return f"{record.status}, {result.how} in {seconds(elapsed)} ({spent}){extra}"
 
 
-def _tracker(spec: Mapping[str, Any] | None) -> Any:
+def tracker_of(spec: Mapping[str, Any] | None) -> Any:
     """The tracker a configuration asks for, one per process: what it learnt about the server holds for the next cells."""
     from harness.tracking import NoTracker
     from harness.worker import build

@@ -1,21 +1,28 @@
-"""What the command line says at its end, and how mistakes are worded: one sentence, no traceback."""
+"""What the command line says at its end: one sentence for a mistake; after a sweep, everything one wants to know next."""
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import app, grids, sweep
+from harness.commands import INTERRUPTED, MISTAKE, say
 from harness.errors import TabOrderError
 from harness.explain import explain
-from harness.record import SCORED
+
+if TYPE_CHECKING:  # `--help` ends without them
+    from harness.store import ResultStore
+    from harness.sweep import Finished, JobOutcome
 
 MISTAKES = (TabOrderError, HydraException, OmegaConfBaseException)
+MOST_NAMED = 20
+"""Failed cells named one by one; the rest are counted."""
 
 
 def guarded(task: Callable[[], Any]) -> int:
@@ -23,49 +30,113 @@ def guarded(task: Callable[[], Any]) -> int:
     try:
         task()
     except KeyboardInterrupt:
-        return _say("interrupted; finished cells are kept, and the same command goes on from there.", 130)
+        _stop_displays()
+        again = f"python -m harness {shlex.join(sys.argv[1:])}".strip()
+        return say(
+            f"interrupted; finished cells are kept, and the same command goes on from there: {again}", INTERRUPTED
+        )
     except MISTAKES as error:
-        for folder in sweep.STARTED:
-            sweep.discard_if_empty(folder)
-        return _say(explain(error), 2)
-    if app.MISTAKES:
-        return _say(explain(app.MISTAKES[-1]), 2)
-    if sweep.FINISHED:
+        _stop_displays()
+        if sweep := _loaded("harness.sweep"):
+            for folder in sweep.STARTED:
+                sweep.discard_if_empty(folder)
+        return say(explain(error), MISTAKE)
+    finally:
+        _stop_displays()
+    app, sweep = _loaded("harness.app"), _loaded("harness.sweep")
+    if app and app.MISTAKES:
+        return say(explain(app.MISTAKES[-1]), MISTAKE)
+    if sweep and sweep.FINISHED:
         return _finish(sweep.FINISHED[-1])
-    if app.SINGLE:
-        return 0 if app.SINGLE[-1].status in SCORED else 1
+    if app and app.SINGLE:
+        return _finish_one(app.SINGLE[-1])
     return 0
 
 
-def _say(sentence: str, code: int) -> int:
-    print(f"taborder: {sentence}", file=sys.stderr, flush=True)
-    return code
+def _loaded(name: str) -> ModuleType | None:
+    return sys.modules.get(name)
 
 
-def _finish(done: sweep.Finished) -> int:
-    from harness import leaderboard
+def _stop_displays() -> None:
+    if sweep := _loaded("harness.sweep"):
+        sweep.stop_displays()
+
+
+def _finish_one(outcome: JobOutcome) -> int:
+    from harness.record import SCORED
+
+    return 0 if outcome.status in SCORED else 1
+
+
+def _finish(done: Finished) -> int:
+    from harness import experiments, grids, leaderboard
     from harness.store import ResultStore
+    from harness.sweep import numbered_outcomes, summary
 
     invalid = [one for one in done.outcomes if one.status == "invalid"]
     if invalid and len(invalid) == len(done.outcomes):
-        return _say(f"no cell could run: {invalid[0].error}", 2)
+        return say(f"no cell could run: {invalid[0].error}", MISTAKE)
     store, output = ResultStore(done.config["store.root"]), Path(done.config["output"])
+    code = 1 if done.failed else 0
     try:
         if grids.PLANS:
-            from harness.experiments import conclude
-
-            for said in conclude(grids.PLANS[-1], sweep.numbered_outcomes(done.folder), store, output):
+            for said in experiments.conclude(grids.PLANS[-1], numbered_outcomes(done.folder), store, output):
                 print(said, flush=True)
         else:
             print(leaderboard.write(store, output), flush=True)
         for name in done.config["outputs"] or []:
-            from harness import experiments
-
             print(f"{name}: {experiments.write(name, store, output)}", flush=True)
     except TabOrderError as error:
-        print(f"taborder: {error}", file=sys.stderr)
-    for one in done.outcomes:
-        if one.status not in SCORED:
-            print(f"{one.label}: {one.status}: {one.error}")
-    print(sweep.summary(done.outcomes, done.total), flush=True)
-    return 1 if done.failed else 0
+        code = say(str(error), 1)
+    parts = grids.PLANS[-1].parts if grids.PLANS else {}
+    folders = [output] if len(parts) < 2 else [output / name for name in parts]
+    for folder in folders:
+        _track(done, store, folder)
+    print("\n".join([*failures(done.outcomes, store), *files(store, folders)]))
+    if done.failed:
+        print(f"Run the cells without a result again (finished ones are reused):\n  {again(sys.argv[1:])}")
+    print(summary(done.outcomes, done.total), flush=True)
+    return code
+
+
+def _track(done: Finished, store: ResultStore, folder: Path) -> None:
+    """Mirror a leaderboard where its cells went."""
+    from harness.app import tracker_of
+
+    if not (folder / "leaderboard.csv").is_file() or all(one.how == "reused" for one in done.outcomes):
+        return  # as with cells: nothing is new
+    note = tracker_of(done.config["tracker"]).publish_board(store, folder)
+    if note:
+        print(note, file=sys.stderr)
+
+
+def failures(outcomes: Sequence[JobOutcome], store: ResultStore) -> list[str]:
+    """Each cell without a result: why, and where its log is."""
+    from harness.record import SCORED
+
+    lines = []
+    lost = [one for one in outcomes if one.status not in SCORED]
+    for one in lost[:MOST_NAMED]:
+        lines.append(f"{one.label}: {one.status}: {one.error}")
+        log = store.runs / one.cell / "log.txt" if one.cell else None
+        lines += [f"  log: {log}"] if log and log.is_file() else []
+    if len(lost) > MOST_NAMED:
+        lines.append(f"and {len(lost) - MOST_NAMED} more without a result: see the report.")
+    return lines
+
+
+def files(store: ResultStore, folders: Sequence[Path]) -> list[str]:
+    """Where everything is."""
+    found = [
+        *(("report", folder / "index.html") for folder in folders),
+        *(("tables", folder / "leaderboard.csv") for folder in folders),
+        ("records", store.runs),
+        ("W&B", store.root / "wandb"),
+    ]
+    return [f"{name.ljust(8)} {path}" for name, path in found if path.exists()]
+
+
+def again(words: Sequence[str]) -> str:
+    """The command that runs what is missing: the same one, without the wish to redo what is there."""
+    kept = [word for word in words if word.partition("=")[0] != "cache"]
+    return f"python -m harness {shlex.join(kept)}".rstrip()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import select
 import signal
 import subprocess
 import threading
@@ -91,6 +92,14 @@ class LineProcess:
             self._process.stdin.flush()
         except OSError:
             raise Ended(self._process.wait()) from None
+
+    def ready(self) -> bool:
+        """Whether a short request (up to 4 KiB) can be sent without waiting for the process to read."""
+        assert self._process.stdin is not None
+        try:
+            return bool(select.select([], [self._process.stdin], [], 0)[1])
+        except (OSError, ValueError):
+            return False
 
     def wait(self, deadline: float | None = None) -> Event:
         """The next event.

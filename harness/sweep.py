@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,10 +16,13 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from harness.display import SweepDisplay, overall
+from harness.errors import TabOrderError, choices
 from harness.record import SCORED, Cell
 from harness.store import write_atomic
 
 TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
+BEGIN_VARIABLE = "TABORDER_SWEEP_BEGIN"
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,23 @@ def summary(outcomes: Sequence[JobOutcome], total: int | None = None) -> str:
     return f"{total or len(outcomes)} cells: {known} ({how or 'none ran'})."
 
 
+def pace(folder: Path) -> str:
+    """How far a sweep is once the calling job has ended, e.g. ``3/24 · 2 min 05 s · ETA 14 min 35 s``."""
+    done = len(list(folder.glob("outcome-*.json"))) + 1
+    begin = float(os.environ.get(BEGIN_VARIABLE, "nan"))
+    return overall(done, int(os.environ.get(TOTAL_VARIABLE, done)), time.time() - begin)
+
+
+DISPLAYS: list[SweepDisplay] = []
+"""What draws sweeps on the terminal."""
+
+
+def stop_displays() -> None:
+    """Give the terminal back."""
+    while DISPLAYS:
+        DISPLAYS.pop().stop()
+
+
 STARTED: list[Path] = []
 """Folders of the sweeps begun in this process."""
 
@@ -102,18 +124,30 @@ class SweepCallback(Callback):
     """Counts the jobs before a sweep and collects their outcomes after it."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Make the number of jobs known to the jobs."""
-        STARTED.append(Path(config.hydra.sweep.dir))
+        """Check what is wanted at the end, make the number of jobs known to the jobs, and draw them on a terminal."""
+        for name in config.get("outputs") or []:
+            from harness.experiments import OUTPUTS
+
+            if name not in OUTPUTS:
+                raise TabOrderError(choices(name, OUTPUTS, "experiment output"))
+        folder = Path(config.hydra.sweep.dir)
+        STARTED.append(folder)
         if "grids" not in config.hydra.sweeper:  # harness.grids counts its own
             os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
+        os.environ[BEGIN_VARIABLE] = str(time.time())
+        if sys.stderr.isatty():
+            DISPLAYS.append(SweepDisplay(folder, lambda: int(os.environ.get(TOTAL_VARIABLE, 0))))
+            DISPLAYS[-1].start()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Collect."""
         from omegaconf import OmegaConf
 
+        stop_displays()
         folder = Path(config.hydra.sweep.dir)
         outcomes = read_outcomes(folder)
         task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
+        task["tracker"] = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else None
         FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task, folder))
 
 

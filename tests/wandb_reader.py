@@ -32,9 +32,12 @@ def _items(updates):
 
 
 def read_run(folder):
-    """The run in an ``offline-run-…`` folder: id, name, group, job_type, tags, config, summary, history, artifacts, exit_code."""
+    """The run in an ``offline-run-…`` folder: id, name, group, job_type, tags, config, summary, history, artifacts, inputs, exit_code.
+
+    ``artifacts`` are what the run made; ``inputs`` what it used, each name → type, digest, metadata, files.
+    """
     (path,) = Path(folder).glob("run-*.wandb")
-    run = {"config": {}, "summary": {}, "history": [], "artifacts": {}, "exit_code": None}
+    run = {"config": {}, "summary": {}, "history": [], "artifacts": {}, "inputs": {}, "axes": {}, "exit_code": None}
     for record in records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
@@ -50,11 +53,14 @@ def read_run(folder):
         elif kind == "artifact":
             artifact = record.artifact
             contents = {entry.path: entry.local_path for entry in artifact.manifest.contents}
-            run["artifacts"][artifact.name] = {
+            run["inputs" if artifact.use_after_commit else "artifacts"][artifact.name] = {
                 "type": artifact.type,
+                "digest": artifact.digest,
                 "metadata": json.loads(artifact.metadata or "{}"),
                 "files": contents,
             }
+        elif kind == "metric":
+            run["axes"][record.metric.glob_name or record.metric.name] = record.metric.step_metric
         elif kind == "exit":
             run["exit_code"] = record.exit.exit_code
     return run

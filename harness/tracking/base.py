@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
-from harness.record import Record
+from harness.record import Cell, Record
 from harness.store import ResultStore
 
 
 class Tracker(Protocol):
-    """Told of every record after it is on disk."""
+    """Told of every record after it is on disk, and, if it wants, of training while it runs."""
+
+    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Mapping[str, Any]], None] | None:
+        """What to tell the events of a cell that starts now; it must return at once and never raise. ``None``: nothing."""
 
     def publish(self, record: Record, store: ResultStore) -> str | None:
         """Mirror one record within a bounded time; returns a one-line note for the user, or ``None``. Never raises."""
+
+    def publish_board(self, store: ResultStore, output: Path) -> str | None:
+        """Likewise the leaderboard of a store, written to ``output``."""
 
 
 class NoTracker:
     """Mirrors nothing."""
 
+    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> None:
+        """Nothing to tell."""
+
     def publish(self, record: Record, store: ResultStore) -> str | None:
+        """Nothing to do."""
+        return None
+
+    def publish_board(self, store: ResultStore, output: Path) -> str | None:
         """Nothing to do."""
         return None

@@ -1,15 +1,13 @@
 """What a W&B run says, as a pure function of a stored record (and of the leaderboard's files). No wandb here.
 
-A run is a JSON-able mapping: ``id name group job_type tags config summary history tables html images inputs outputs failed``.
-An artifact is ``name type metadata files`` with ``files`` a mapping of name in the artifact → path, or text under ``texts``.
+A run is a JSON-able mapping: ``id name group job_type tags config summary history tables html images inputs outputs failed``;
+``html`` and ``images`` map names to files, ``pages`` to HTML text; ``inputs`` and ``outputs`` are artifacts.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,15 @@ from typing import Any
 from harness.errors import TabOrderError
 from harness.record import SCORED, Cell, Record, finite
 from harness.store import ResultStore
+from harness.tracking.artifacts import (
+    Artifact,
+    artifact_identity,
+    dataset_artifact,
+    record_artifact,
+    synthetic_artifact,
+)
 
 Run = dict[str, Any]
-Artifact = dict[str, Any]
 
 SAMPLE_ROWS = 100
 TAG_LENGTH = 64  # W&B's limit
@@ -42,32 +46,58 @@ def describe_cell(record: Record, store: ResultStore, *, group: str | None, tabl
         record: as stored.
         store: where its files are.
         group: run group; ``None`` means the record's sweep.
-        tables: whether rows of the synthetic table may leave this machine.
+        tables: whether rows may leave this machine: the synthetic table, and the report with a few rows, real ones too.
     """
     cell = record.cell
-    dataset = _dataset_artifact(record)
-    outputs = [_record_artifact(record, store)]
+    dataset = dataset_artifact(record)
+    outputs = [record_artifact(record, store)]
     shown: dict[str, Any] = {}
     if tables and record.status in SCORED:
         outputs.append(synthetic_artifact(record, store))
         shown["sample_rows"] = _sample_rows(store, cell)
-    tags = [cell.dataset, cell.generator, record.status]
     return {
-        "id": cell_run_id(cell),
-        "name": f"{cell.dataset} · {cell.generator} · seed {cell.seed}",
-        "group": group or record.sweep,
-        "job_type": "cell",
-        "tags": sorted({tag[:TAG_LENGTH] for tag in tags}),
+        **identify_cell(cell, group or record.sweep, record.status),
         "config": _config(record, dataset),
         "summary": _summary(record),
-        "history": _history(record.generator_info.get("curve") or []),
+        "history": _history(record.generator_info.get("curve") or [], _train_rows(record, store)),
         "tables": shown,
         "html": {},
+        "pages": {"report": _page(record, store)} if shown else {},
         "images": {},
         "inputs": [dataset],
         "outputs": outputs,
         "failed": record.status not in SCORED,
     }
+
+
+def identify_cell(cell: Cell, group: str | None, *tags: str) -> dict[str, Any]:
+    """What names a cell's run: the same while it trains and when its record is published."""
+    return {
+        "id": cell_run_id(cell),
+        "name": f"{cell.dataset} · {cell.generator} · seed {cell.seed}",
+        "group": group,
+        "job_type": "cell",
+        "tags": sorted({tag[:TAG_LENGTH] for tag in (cell.dataset, cell.generator, *tags)}),
+    }
+
+
+def _page(record: Record, store: ResultStore) -> str:
+    """The report of this cell alone: overlaid columns, pair trends, violations, maps, order, sample rows."""
+    from harness.leaderboard import build
+    from harness.report import page
+
+    return page(build([record]), store, [], [], ["One cell; intervals and ranks need several."])
+
+
+def _train_rows(record: Record, store: ResultStore) -> int | None:
+    """How many rows an epoch has; ``None`` when the store does not hold the real tables."""
+    import pyarrow.parquet as parquet
+
+    folder = store.dataset_dir(record.cell.dataset, record.cell.dataset_checksum)
+    try:
+        return int(parquet.read_metadata(folder / "train.parquet").num_rows)
+    except (OSError, ValueError):
+        return None
 
 
 def _config(record: Record, dataset: Artifact) -> dict[str, Any]:
@@ -115,16 +145,19 @@ def _summary(record: Record) -> dict[str, Any]:
     return {name: value for name, value in summary.items() if value is not None}
 
 
-def _history(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One mapping a point, under ``train/``; ``step`` is W&B's and must rise."""
-    points = []
-    last = -1
+def _history(curve: Sequence[Mapping[str, Any]], rows: int | None) -> list[dict[str, float]]:
+    """One mapping a point, all under ``train/``; ``train/rows_per_second`` is since the point before (``rows`` an epoch)."""
+    points: list[dict[str, float]] = []
+    before = (0.0, 0.0)
     for position, point in enumerate(curve):
-        step = max(int(point.get("step", position)), last + 1)
-        numbers = {name: value for name, value in point.items() if name != "step" and isinstance(value, (int, float))}
-        values = {f"train/{name}": value for name, value in numbers.items()}
-        points.append({"step": step, "values": values})
-        last = step
+        known = {"step": position, **finite(dict(point))}
+        numbers = {f"train/{name}": value for name, value in known.items() if isinstance(value, (int, float))}
+        if rows and "train/epoch" in numbers and "train/seconds" in numbers:
+            now = (numbers["train/epoch"], numbers["train/seconds"])
+            if now[1] > before[1]:
+                numbers["train/rows_per_second"] = (now[0] - before[0]) * rows / (now[1] - before[1])
+            before = now
+        points.append(numbers)
     return points
 
 
@@ -144,40 +177,11 @@ def _sample_rows(store: ResultStore, cell: Cell) -> dict[str, Any]:
     return {"columns": names, "rows": rows}
 
 
-def _dataset_artifact(record: Record) -> Artifact:
-    """The dataset's identity, not its rows: real data does not leave the machine."""
-    cell = record.cell
-    facts = {"name": cell.dataset, "checksum": cell.dataset_checksum, "schema": record.schema}
-    return {
-        "name": artifact_name("dataset", cell.dataset),
-        "type": "dataset",
-        "metadata": {"checksum": cell.dataset_checksum},
-        "files": {},
-        "texts": {"dataset.json": json.dumps(finite(facts), ensure_ascii=False, indent=1, sort_keys=True)},
-    }
+def _figures(output: Path) -> list[Path]:
+    """What research questions drew beside the leaderboard."""
+    from harness.experiments import OUTPUTS
 
-
-def _record_artifact(record: Record, store: ResultStore) -> Artifact:
-    cell = record.cell
-    return {
-        "name": artifact_name("record", cell.dataset, cell.generator, cell.seed, cell.key),
-        "type": "record",
-        "metadata": {"status": record.status, "key": cell.key},
-        "files": {"record.json": str((store.cell_dir(cell) / "record.json").resolve())},
-        "texts": {},
-    }
-
-
-def synthetic_artifact(record: Record, store: ResultStore) -> Artifact:
-    """The synthetic table of a scored record."""
-    cell = record.cell
-    return {
-        "name": artifact_name("synthetic", cell.dataset, cell.generator, cell.seed, cell.key),
-        "type": "synthetic",
-        "metadata": {"rows": cell.n_rows, "key": cell.key, "inputs": [artifact_identity(_dataset_artifact(record))]},
-        "files": {"synthetic.parquet": str((store.cell_dir(cell) / "synthetic.parquet").resolve())},
-        "texts": {},
-    }
+    return sorted(path for name in OUTPUTS for path in (output / name).glob("*.png"))
 
 
 def _typed(rows: Sequence[Sequence[str]]) -> list[list[float | str | None]]:
@@ -191,17 +195,6 @@ def _typed(rows: Sequence[Sequence[str]]) -> list[list[float | str | None]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def artifact_name(kind: str, *parts: object) -> str:
-    """A legal artifact name (letters, digits, ``-_.``; W&B's limit is 128 characters)."""
-    return "-".join([kind, *(re.sub(r"[^A-Za-z0-9_.-]", "_", str(part))[:45] for part in parts)])
-
-
-def artifact_identity(artifact: Artifact) -> str:
-    """``name:checksum`` for runs that cannot be linked to their inputs (offline): the name W&B knows, and which content."""
-    metadata = artifact["metadata"]
-    return f"{artifact['name']}:{metadata.get('checksum') or metadata.get('key')}"
-
-
 def describe_leaderboard(
     records: Sequence[Record], store: ResultStore, output: Path, *, group: str | None, tables: bool
 ) -> Run:
@@ -210,9 +203,9 @@ def describe_leaderboard(
     Args:
         records: the store's records.
         store: where they are.
-        output: folder with ``leaderboard.csv`` and, when made, ``leaderboard.json``, ``index.html`` and ``*.png``.
+        output: folder with ``leaderboard.csv`` and, when made, ``leaderboard.json``, ``index.html`` and folders of experiments.
         group: run group.
-        tables: whether synthetic tables may leave this machine.
+        tables: whether rows may leave this machine: the report and the figures show some, real ones too.
 
     Raises:
         TabOrderError: when ``leaderboard.csv`` is not there.
@@ -225,10 +218,17 @@ def describe_leaderboard(
             f"{output / 'leaderboard.csv'} cannot be read ({error}): run python -m harness.leaderboard first."
         ) from None
     scored = [record for record in records if record.status in SCORED]
-    names = ["leaderboard.csv", "leaderboard.json", "index.html", *sorted(path.name for path in output.glob("*.png"))]
+    names = [
+        "leaderboard.csv",
+        "leaderboard_by_dataset.csv",
+        "leaderboard_pairs.csv",
+        "leaderboard.json",
+        *(["index.html"] if tables else []),
+    ]
     files = {name: str((output / name).resolve()) for name in names if (output / name).is_file()}
+    figures = {f"{path.parent.name}/{path.stem}": str(path.resolve()) for path in _figures(output)} if tables else {}
     digest = hashlib.sha256((output / "leaderboard.csv").read_bytes()).hexdigest()
-    inputs = [synthetic_artifact(record, store) for record in scored] if tables else []
+    inputs = [synthetic_artifact(record, store) if tables else record_artifact(record, store) for record in scored]
     sweeps = sorted({record.sweep for record in records if record.sweep})
     return {
         "id": run_id("leaderboard", digest, *(cell_run_id(record.cell) for record in records)),
@@ -247,14 +247,15 @@ def describe_leaderboard(
         "history": [],
         "tables": {"leaderboard": {"columns": header, "rows": _typed(rows)}},
         "html": {"report": files["index.html"]} if "index.html" in files else {},
-        "images": {Path(name).stem: path for name, path in files.items() if name.endswith(".png")},
+        "pages": {},
+        "images": figures,
         "inputs": inputs,
         "outputs": [
             {
                 "name": "leaderboard",
                 "type": "leaderboard",
                 "metadata": {"checksum": digest, "inputs": [artifact_identity(artifact) for artifact in inputs]},
-                "files": files,
+                "files": files | {f"{name}.png": path for name, path in figures.items()},
                 "texts": {},
             }
         ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import netrc
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,11 +17,14 @@ from urllib.parse import urlsplit
 
 from harness.errors import TabOrderError, choices
 from harness.process import Late, LineProcess
-from harness.record import Record
-from harness.store import ResultStore
-from harness.tracking.describe import Run, describe_cell, describe_leaderboard
+from harness.record import Cell, Record
+from harness.store import ResultStore, write_atomic
+from harness.tracking.describe import Run, describe_cell, describe_leaderboard, identify_cell, run_id
+from harness.tracking.watch import Watch
 
 Mode = Literal["auto", "online", "offline"]
+OFFLINE_PATIENCE = 5.0
+"""Without a server only a busy machine can be slow: writing an offline run may take this many time-outs more."""
 DEFAULT_SERVER = "https://api.wandb.ai"
 
 
@@ -65,7 +69,7 @@ class WandbTracker:
         mode: ``online``, ``offline``, or ``auto``: what ``WANDB_MODE`` says, else online when logged in, else offline.
         group: run group; ``None`` means the record's sweep.
         dir: where W&B files go (in a folder ``wandb``); ``None`` means the store.
-        timeout: seconds one call to :meth:`publish` may take. A server that has not accepted a run after 0.6 of it is given
+        timeout: seconds one call to :meth:`publish` may wait for a server. One that has not accepted a run after 0.6 of it is given
             up for the life of this tracker: runs are written offline from then on.
         tables: whether rows of synthetic tables are published (a sample in the run, the table as artifact).
     """
@@ -88,6 +92,33 @@ class WandbTracker:
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)) or self.timeout <= 0:
             raise TabOrderError(f"tracker.timeout={self.timeout!r} is not a positive number of seconds.")
 
+    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Mapping[str, Any]], None] | None:
+        """What to tell the events of a cell while it trains: online, so that its loss can be watched.
+
+        Only a view of the moment: the record decides what the run says in the end, and :meth:`publish` finishes the same run.
+        Offline nothing is sent, but the client starts while the cell trains, not after it.
+        """
+        if self._resolved() == "disabled" or self._broken:
+            return None
+        if self._mode == "offline":
+            return lambda event: self._warm(store) if event.get("stage") == "fit" else None
+        identity = identify_cell(cell, self.group or sweep)
+        return Watch(lambda request: self._tell(request, store), identity).event
+
+    def _warm(self, store: ResultStore) -> None:
+        with contextlib.suppress(OSError):  # publishing will find out, and say so
+            if self._client is None:
+                self._client = _start(self._root(store) / "wandb")
+
+    def _tell(self, request: dict[str, Any], store: ResultStore) -> None:
+        """Send what needs no answer, unless that would have to wait."""
+        if self._mode != "online" or self._broken:
+            return
+        self._warm(store)
+        with contextlib.suppress(Late, OSError):
+            if self._client is not None and self._client.ready():
+                self._client.send({**request, **self._place(store)})
+
     def publish(self, record: Record, store: ResultStore) -> str | None:
         """Mirror one stored record; returns a one-line note for the user, or ``None``. Never raises."""
         try:
@@ -103,8 +134,16 @@ class WandbTracker:
         """
         if self._resolved() == "disabled":
             return Published("skipped")
+        begin = time.monotonic()
         run = describe_cell(record, store, group=self.group, tables=self.tables)
-        return self._publish(run, store, record.to_json())
+        return self._publish(run, store, record.to_json(), begin)
+
+    def publish_board(self, store: ResultStore, output: Path) -> str | None:
+        """Mirror the leaderboard written to ``output``; returns a one-line note for the user, or ``None``. Never raises."""
+        try:
+            return self.publish_leaderboard(store.records()[0], store, output).note
+        except Exception as error:  # a mirror never fails a sweep
+            return f"W&B: leaderboard not published ({error}); python -m harness.sync can publish it later"
 
     def publish_leaderboard(self, records: Sequence[Record], store: ResultStore, output: Path) -> Published:
         """Publish the leaderboard written to ``output`` as a run of its own.
@@ -115,8 +154,10 @@ class WandbTracker:
         if self._resolved() == "disabled":
             return Published("skipped")
         run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables)
+        run["id"] = self._board_id(store, output, run["id"])
         # W&B links inputs one by one, asking the server each time.
-        return self._publish(run, store, json.dumps(run, sort_keys=True), patience=2.0 * len(run["inputs"]))
+        patience = 2.0 * len(run["inputs"])
+        return self._publish(run, store, json.dumps(run, sort_keys=True), time.monotonic(), patience)
 
     def close(self) -> None:
         """Let the W&B process finish its uploads and end; returns at once."""
@@ -131,9 +172,9 @@ class WandbTracker:
             self._mode = {"dryrun": "offline", "run": "online"}.get(asked, asked) or automatic
         return self._mode
 
-    def _publish(self, run: Run, store: ResultStore, content: str, patience: float = 0.0) -> Published:
-        deadline = time.monotonic() + self.timeout
-        root = Path(self.dir) if self.dir else store.root
+    def _publish(self, run: Run, store: ResultStore, content: str, begin: float, patience: float = 0.0) -> Published:
+        deadline = begin + self.timeout
+        root = self._root(store)
         ledger = root / "wandb" / "published" / f"{run['id']}.json"
         identity = {
             "content": hashlib.sha256(content.encode()).hexdigest(),
@@ -144,18 +185,21 @@ class WandbTracker:
         }
         if self._known(ledger, identity):
             return Published("skipped")
+        place = self._place(store)
         if self._broken:
             return Published("failed")
         problem = None
         if self._mode == "online":
             try:
-                return self._attempt(run, root, ledger, identity, deadline - 0.4 * self.timeout, deadline + patience)
+                return self._attempt(run, place, ledger, identity, deadline - 0.4 * self.timeout, deadline + patience)
             except (Late, OSError) as error:
                 problem = f"W&B did not take the run ({error}); writing offline runs to {root / 'wandb'} from now on"
                 self._give_up()
                 self._mode = "offline"
+        if problem is None:
+            deadline += OFFLINE_PATIENCE * self.timeout
         try:
-            made = self._attempt(run, root, ledger, identity, deadline, deadline)
+            made = self._attempt(run, {**place, "mode": self._mode}, ledger, identity, deadline, deadline)
         except (Late, OSError) as error:
             self._give_up()
             self._broken = True
@@ -168,6 +212,28 @@ class WandbTracker:
             note += f"; python -m harness.sync store.root={store.root} tracker.mode=online publishes them"
         return Published(made.how, made.where, note)
 
+    def _root(self, store: ResultStore) -> Path:
+        return Path(self.dir) if self.dir else store.root
+
+    def _place(self, store: ResultStore) -> dict[str, Any]:
+        return {
+            "mode": self._mode,
+            "project": self.project,
+            "entity": self.entity,
+            "dir": str(self._root(store).resolve()),
+            "init_timeout": max(1.0, 0.5 * self.timeout),
+        }
+
+    def _board_id(self, store: ResultStore, output: Path, new: str) -> str:
+        """One run for a leaderboard, however often it changes: the id it got the first time."""
+        place = run_id(os.path.relpath(output.resolve(), store.root.resolve()))
+        path = self._root(store) / "wandb" / "published" / f"leaderboard-{place}.json"
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            write_atomic(path, (json.dumps({"id": new}) + "\n").encode())
+            return new
+
     def _known(self, ledger: Path, identity: dict[str, Any]) -> bool:
         try:
             known = json.loads(ledger.read_text(encoding="utf-8"))
@@ -177,19 +243,22 @@ class WandbTracker:
         return same and (self._mode == "offline" or known.get("mode") == "online")
 
     def _attempt(
-        self, run: Run, root: Path, ledger: Path, identity: dict[str, Any], start_by: float, deadline: float
+        self,
+        run: Run,
+        place: dict[str, Any],
+        ledger: Path,
+        identity: dict[str, Any],
+        start_by: float,
+        deadline: float,
     ) -> Published:
         """Send one run; wait for its start by ``start_by`` and, once started, for its end by ``deadline``."""
         if self._client is None:
-            self._client = _start(root / "wandb")
+            self._client = _start(Path(place["dir"]) / "wandb")
         self._client.send(
             {
+                "kind": "publish",
                 "run": run,
-                "mode": self._mode,
-                "project": self.project,
-                "entity": self.entity,
-                "dir": str(root.resolve()),
-                "init_timeout": max(1.0, 0.5 * self.timeout),
+                **place,
                 "ledger": str(ledger.resolve()),
                 "identity": {**identity, "mode": self._mode},
             }

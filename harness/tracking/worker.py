@@ -1,18 +1,19 @@
-"""The process that talks to W&B: runs in, one JSON line each on stdin; events out, one JSON line each on stdout.
+"""The process that talks to W&B: requests in, one JSON line each on stdin; events out, one JSON line each on stdout.
 
-It is a process of its own so that whatever W&B does, it can be killed. For each request it says ``{"event": "started", "id": …}``
+It is a process of its own so that whatever W&B does, it can be killed. ``publish`` is answered with ``{"event": "started", "id": …}``
 when W&B has accepted the run, then ``{"event": "done", "id": …, "url": …, "path": …}`` when all is written or uploaded, or
-``{"event": "failed", "id": …, "error": …}``.
+``{"event": "failed", "id": …, "error": …}``. ``watch`` opens the run of a cell that is still training and ``point`` adds to it; they
+are not answered. What they show is a view of the moment under ``live/``; everything else comes from the record, with ``publish``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +34,13 @@ def main() -> None:
 
     import wandb
 
+    publisher = Publisher(wandb, say)
     requests: list[str] = []
     arrived = threading.Semaphore(0)
     threading.Thread(target=_read, args=(requests, arrived), daemon=True).start()
     while arrived.acquire() and (line := requests.pop(0)):
-        request = json.loads(line)
-        known = {"id": request["run"]["id"]}
-        try:
-            where = publish(wandb, request, partial(say, {"event": "started", **known}))
-            remember(Path(request["ledger"]), {**request["identity"], **where})
-            say({"event": "done", **known, **where})
-        except Exception as error:  # any failure of a mirror is an answer, not a crash
-            say({"event": "failed", **known, "error": f"{type(error).__name__}: {error}"})
+        publisher.handle(json.loads(line))
+    publisher.abandon()  # a cell whose harness is gone
 
 
 def _read(requests: list[str], arrived: threading.Semaphore) -> None:
@@ -63,8 +59,71 @@ def remember(ledger: Path, facts: Mapping[str, Any]) -> None:
     write_atomic(ledger, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
 
 
-def publish(wandb: Any, request: Mapping[str, Any], started: Callable[[], None]) -> dict[str, Any]:
-    """Create or update one run; returns where it is."""
+class Publisher:
+    """Answers requests; at most one run is open, that of the cell being watched.
+
+    Args:
+        wandb: the module.
+        say: passes an event on.
+    """
+
+    def __init__(self, wandb: Any, say: Callable[[Mapping[str, Any]], None]) -> None:
+        self._wandb, self._say = wandb, say
+        self._live: Any = None
+        self._live_id = ""
+        self._refused: dict[str, str] = {}
+
+    def handle(self, request: Mapping[str, Any]) -> None:
+        """Do one request; whatever W&B raises becomes an answer."""
+        kind, known = request["kind"], {"id": request["run"]["id"]}
+        try:
+            if kind == "watch":
+                self._watch(request)
+            elif kind == "point":
+                if self._live_id == known["id"]:
+                    self._live.log(request["values"])
+            else:
+                self._publish(request, known)
+        except Exception as error:  # any failure of a mirror is an answer, not a crash
+            said = f"{type(error).__name__}: {error}"
+            if kind == "publish":
+                self._say({"event": "failed", **known, "error": said})
+            else:
+                self._refused[known["id"]] = said
+
+    def abandon(self) -> None:
+        """End the open run as one that did not finish; its cell, run again, goes on in the same run."""
+        if self._live is not None:
+            self._live.finish(exit_code=1)
+        self._live, self._live_id = None, ""
+
+    def _watch(self, request: Mapping[str, Any]) -> None:
+        self.abandon()
+        self._live = _open(self._wandb, request)
+        self._live_id = request["run"]["id"]
+        self._live.define_metric("live/*", step_metric="live/seconds")
+
+    def _publish(self, request: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+        run = request["run"]
+        if refused := self._refused.pop(known["id"], None):
+            raise RuntimeError(refused)  # the server did not take this run a moment ago; it is not asked twice
+        if self._live_id == known["id"]:
+            live, self._live, self._live_id = self._live, None, ""
+            live.config.update(run["config"], allow_val_change=True)
+            live.tags = run["tags"]
+        else:
+            self.abandon()
+            live = _open(self._wandb, request)
+        self._say({"event": "started", **known})
+        fill(self._wandb, live, request)
+        where = {"url": None if request["mode"] == "offline" else live.url, "path": os.path.dirname(live.dir)}
+        live.finish(exit_code=1 if run["failed"] else 0)
+        remember(Path(request["ledger"]), {**request["identity"], **where})
+        self._say({"event": "done", **known, **where})
+
+
+def _open(wandb: Any, request: Mapping[str, Any]) -> Any:
+    """Create the run, or go on in it when W&B has it already."""
     run, offline = request["run"], request["mode"] == "offline"
     settings = wandb.Settings(
         silent=True,
@@ -80,7 +139,7 @@ def publish(wandb: Any, request: Mapping[str, Any], started: Callable[[], None])
         x_save_requirements=False,
     )
     under_agent = "WANDB_SWEEP_ID" in os.environ  # then the agent has chosen the run's id
-    live = wandb.init(
+    return wandb.init(
         project=request["project"],
         entity=request["entity"],
         dir=request["dir"],
@@ -95,27 +154,39 @@ def publish(wandb: Any, request: Mapping[str, Any], started: Callable[[], None])
         allow_val_change=True,
         settings=settings,
     )
-    started()
-    for point in run["history"]:
-        live.log(point["values"], step=point["step"])
+
+
+def fill(wandb: Any, live: Any, request: Mapping[str, Any]) -> None:
+    """Write what the record says into an open run."""
+    run = request["run"]
+    live.define_metric("train/*", step_metric="train/step")
+    curve = _digest(run["history"])
+    if not (live.resumed and live.summary.get("curve") == curve):  # else the run has these points already
+        for point in run["history"]:
+            live.log(point)
     media = {name: wandb.Table(columns=t["columns"], data=t["rows"]) for name, t in run["tables"].items()}
     media |= {name: wandb.Html(path) for name, path in run["html"].items()}
+    media |= {name: wandb.Html(text, inject=False) for name, text in run["pages"].items()}
     media |= {name: wandb.Image(path) for name, path in run["images"].items()}
     if media:
         live.log(media)
-    live.summary.update(run["summary"])
-    if under_agent:  # a sweep's metric must be a plain identifier
-        live.summary.update(
-            {name.replace(".", "_"): value for name, value in run["summary"].items() if "/" not in name}
-        )
-    if not offline:  # W&B records inputs only when it can ask the server; offline they are in config and metadata
-        for described in run["inputs"]:
+    live.summary.update({**run["summary"], **({"curve": curve} if run["history"] else {})})
+    if "WANDB_SWEEP_ID" in os.environ:  # a sweep's metric must be a plain identifier
+        plain = {name.replace(".", "_"): value for name, value in run["summary"].items() if "/" not in name}
+        live.summary.update(plain)
+    for described in run["inputs"]:
+        if request["mode"] == "offline":
+            # use_artifact refuses to work offline because it waits for the server; the run file can hold what it would have
+            # sent, and `wandb sync` then links the input.
+            live._log_artifact(_artifact(wandb, described), is_user_created=True, use_after_commit=True)
+        else:
             live.use_artifact(_artifact(wandb, described))
     for described in run["outputs"]:
         live.log_artifact(_artifact(wandb, described))
-    where = {"url": None if offline else live.url, "path": os.path.dirname(live.dir)}
-    live.finish(exit_code=1 if run["failed"] else 0)
-    return where
+
+
+def _digest(points: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(points, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _artifact(wandb: Any, described: Mapping[str, Any]) -> Any:

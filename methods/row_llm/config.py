@@ -82,8 +82,8 @@ class TrainingConfig:
             raise TabOrderError("training needs a budget: set epochs or max_train_seconds.")
         for name in ("epochs", "max_seconds", "batch_size", "learning_rate"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise TabOrderError(f"{name}={value} must be greater than 0.")
+            if value is not None and (not isinstance(value, (int, float)) or not value > 0):
+                raise TabOrderError(f"{name}={value} must be a number greater than 0.")
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,16 @@ def test_replay_offline_is_idempotent_and_includes_the_leaderboard(store, capsys
     tables = [run["artifacts"] for run in runs if run["job_type"] == "cell"]
     synthetic = {name for artifacts in tables for name, one in artifacts.items() if one["type"] == "synthetic"}
     assert len(synthetic) == 4
-    # Lineage: the leaderboard names the synthetic tables it compares, and these name their dataset.
+    # Lineage: the leaderboard uses the very synthetic tables that the cells made, and each cell used its dataset.
+    made = {
+        name: one["digest"] for artifacts in tables for name, one in artifacts.items() if one["type"] == "synthetic"
+    }
+    assert {name: one["digest"] for name, one in board["inputs"].items()} == made
+    assert all(list(run["inputs"]) == ["dataset-toy"] for run in runs if run["job_type"] == "cell")
     assert {name.rpartition(":")[0] for name in board["config"]["inputs"]} == synthetic
-    assert {"leaderboard.csv", "leaderboard.json", "index.html"} >= set(board["artifacts"]["leaderboard"]["files"])
-    assert "leaderboard.csv" in board["artifacts"]["leaderboard"]["files"]
+    tables_written = {f"leaderboard{part}.csv" for part in ("", "_by_dataset", "_pairs")}
+    written = {*tables_written, "leaderboard.json", "index.html"}
+    assert set(board["artifacts"]["leaderboard"]["files"]) == written
     assert board["summary"]["cells"] == 5
     assert board["summary"]["scored"] == 4
     assert board["summary"]["leaderboard/nrows"] > 0
@@ -74,6 +80,23 @@ def test_replay_online_links_dataset_synthetic_leaderboard(store, monkeypatch, c
         assert (*board, "leaderboard") in server.logged
         assert sync.main(words) == 0
         assert "0 pushed, 6 skipped" in capsys.readouterr().out
+
+
+def test_wandb_sync_of_the_offline_runs_makes_the_same_runs_and_links(store, monkeypatch):
+    assert sync.main([f"store.root={store.root}", "tracker.mode=offline"]) == 0
+    folders = sorted(map(str, store.root.glob("wandb/offline-run-*")))
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        command = [sys.executable, "-m", "wandb", "sync", "--yes", *folders]
+        subprocess.run(command, capture_output=True, check=True, cwd=store.root)
+    assert set(server.runs) == {run["id"] for run in offline_runs(store.root)}
+    board = {run for run, name in server.used if name.startswith("synthetic-toy-")}
+    cells = set(server.runs) - board
+    assert len(board) == 1
+    assert {run for run, name in server.used if name == "dataset-toy"} == cells
+    made = {name for run, name in server.logged if run in cells and name and name.startswith("synthetic-")}
+    assert {name for run, name in server.used if run in board} == made
 
 
 def test_online_without_account_pushes_offline_and_fails(store, capsys):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import pytest
 
 from harness.errors import TabOrderError
 from harness.tracking import NoTracker, WandbTracker
-from harness.tracking.describe import artifact_name, cell_run_id, describe_cell
+from harness.tracking.artifacts import artifact_name
+from harness.tracking.describe import cell_run_id, describe_cell
 from harness.tracking.tracker import logged_in
+from harness.tracking.watch import Watch
 from tests.factories import FD, make_record, make_store, make_table
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
@@ -81,10 +84,11 @@ def test_offline_run_holds_config_scores_cost_curve_table_and_artifacts(record, 
     assert run["summary"]["yield/rejected/unparsable"] == 10
 
     curve = [point for point in run["history"] if "train/loss" in point]
-    assert [(point["_step"], point["train/epoch"], point["train/loss"]) for point in curve] == [
+    assert [(point["train/step"], point["train/epoch"], point["train/loss"]) for point in curve] == [
         (10, 1, 2.5),
         (20, 2, 1.5),
     ]
+    assert run["axes"]["train/*"] == "train/step"
 
     (media,) = store.root.glob("wandb/offline-run-*/files/media/table/sample_rows*.json")
     table = json.loads(media.read_text())
@@ -100,6 +104,11 @@ def test_offline_run_holds_config_scores_cost_curve_table_and_artifacts(record, 
         (store.cell_dir(cell) / "synthetic.parquet").resolve()
     )
     assert artifacts["synthetic"]["metadata"]["inputs"] == [f"dataset-toy:{cell.dataset_checksum}"]
+    assert {name: one["type"] for name, one in run["inputs"].items()} == {"dataset-toy": "dataset"}
+
+    (report,) = store.root.glob("wandb/offline-run-*/files/media/html/report*.html")
+    assert "toy · ctgan" in report.read_text() or "ctgan" in report.read_text()
+    assert "<script src=" not in report.read_text()
 
 
 def test_failed_cell_is_a_failed_run_without_table(tmp_path):
@@ -133,6 +142,7 @@ def test_rows_stay_here_when_tables_are_off(record, store):
     (run,) = offline_runs(store.root)
     assert [artifact["type"] for artifact in run["artifacts"].values()] == ["record"]
     assert not list(store.root.glob("wandb/**/*.table.json"))
+    assert not list(store.root.glob("wandb/**/*.html"))  # the report shows rows, real ones too
 
 
 def test_auto_is_offline_without_account_and_says_so_once(tmp_path):
@@ -200,6 +210,86 @@ def test_online_run_with_lineage(record, store, monkeypatch):
     assert not [path for path in store.root.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
+def test_training_is_watched_live_and_finished_from_the_record_in_the_same_run(record, store, monkeypatch):
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        monkeypatch.setattr(Watch, "EVERY", 0.0)
+        tracker = WandbTracker()
+        tell = tracker.watch(record.cell, "night", store)
+        tell({"stage": "fit"})
+        assert tracker._client is None  # nothing has trained yet: a mistake would leave no run
+        for done in (1, 2, 3):
+            tell({"progress": "fit", "done": done, "total": 3, "loss": 3.0 / done, "eta_seconds": float("nan")})
+        run = cell_run_id(record.cell)
+        wait_for(lambda: "live/loss" in json.dumps(server.streams.get(run, {})))  # before there is any result
+        assert tracker.publish_cell(record, store).how == "online"
+        tracker.close()
+        history = [json.loads(line) for line in server.streams[run]["wandb-history.jsonl"]]
+    assert list(server.runs) == [run]
+    assert [point["live/loss"] for point in history if "live/loss" in point] == [3.0, 1.5, 1.0]
+    assert [(point["train/step"], point["train/loss"]) for point in history if "train/loss" in point] == [
+        (10, 2.5),
+        (20, 1.5),
+    ]
+    assert not any("NaN" in line for line in server.streams[run]["wandb-history.jsonl"])
+    assert (run, "dataset-toy") in server.used
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_offline_the_client_starts_while_the_cell_trains_and_no_run_is_open(record, store):
+    tracker = WandbTracker(mode="offline")
+    tell = tracker.watch(record.cell, None, store)
+    tell({"stage": "build"})
+    assert tracker._client is None
+    tell({"stage": "fit"})
+    client = tracker._client
+    tell({"progress": "fit", "done": 1, "total": 2, "loss": 1.0})
+    assert publish(tracker, record, store) is None
+    (run,) = offline_runs(store.root)
+    assert client is not None
+    assert not any("live/loss" in point for point in run["history"])
+    assert NoTracker().watch(record.cell, None, store) is None
+
+
+def test_watching_without_a_server_does_not_wait_and_publishing_knows(tmp_path, record, store, monkeypatch):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        monkeypatch.setattr(Watch, "EVERY", 0.0)
+        tracker = WandbTracker(timeout=10)
+        tell = tracker.watch(record.cell, "night", store)
+        started = time.monotonic()
+        for done in range(5000):  # more than a pipe holds
+            tell({"progress": "fit", "done": done, "total": 5000, "loss": 1.0})
+        assert time.monotonic() - started < 5
+        note = publish(tracker, record, store)
+    assert "W&B did not take the run" in note
+    assert [run["id"] for run in offline_runs(store.root)] == [cell_run_id(record.cell)]
+
+
+def test_a_stopped_client_never_blocks_the_cell(record, store, monkeypatch):
+    monkeypatch.setattr(Watch, "EVERY", 0.0)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    tracker = WandbTracker(timeout=2)
+    tell = tracker.watch(record.cell, "night", store)
+    tell({"progress": "fit", "done": 0, "total": 5000, "loss": 1.0})
+    os.kill(tracker._client.pid, signal.SIGSTOP)
+    try:
+        for done in range(5000):
+            tell({"progress": "fit", "done": done, "total": 5000, "loss": 1.0})
+    finally:
+        tracker._client.kill()
+
+
 def test_an_offline_run_does_not_count_as_published_online(record, store, monkeypatch):
     publish(WandbTracker(mode="offline"), record, store)
     with serve() as server:
@@ -248,6 +338,25 @@ def test_nothing_is_left_running_when_the_program_ends(record, store, tmp_path):
     assert len(offline_runs(store.root)) == 1
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(int(said.split()[1])).wait(timeout=20)
+
+
+SENTINELS = {
+    name: f"sentinel-{name.lower()}-5f2c" for name in ("WANDB_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "MY_PASSWORD")
+}
+
+
+def test_secrets_of_the_environment_reach_no_file(record, store, monkeypatch, tmp_path):
+    for name, value in SENTINELS.items():
+        monkeypatch.setenv(name, value)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.wandb.ai login user password sentinel-netrc-5f2c\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    publish(WandbTracker(mode="offline"), record, store)
+    assert len(offline_runs(store.root)) == 1
+    files = [path for path in store.root.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if b"sentinel-" in path.read_bytes()]
 
 
 def test_logged_in_looks_at_environment_and_netrc(monkeypatch, tmp_path):
