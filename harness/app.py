@@ -66,6 +66,7 @@ def _label(config: DictConfig) -> str:
 
 def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     from harness.cell import CellResult, identify, run_cell
+    from harness.tracking import under_agent
 
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     begin = time.monotonic()
@@ -81,7 +82,7 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     hydra = HydraConfig.get()
     pace = f" [{sweep.pace(Path(hydra.sweep.dir))}]" if hydra.mode == RunMode.MULTIRUN else ""
     progress.say(_line(result, time.monotonic() - begin) + pace)
-    if result.how != "reused":
+    if result.how != "reused" or under_agent():  # a sweep agent waits for the run it asked for
         note = tracker.publish(record, ResultStore(plain["store"]["root"]))
         if note and note not in _SAID:
             _SAID.add(note)

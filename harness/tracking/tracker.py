@@ -44,6 +44,11 @@ class Published:
     note: str | None = None
 
 
+def under_agent() -> bool:
+    """Whether a W&B sweep agent started this process; the agent has chosen the run's id then."""
+    return "WANDB_SWEEP_ID" in os.environ
+
+
 def logged_in() -> bool:
     """Whether W&B credentials are configured, without asking W&B: an API key or token in the environment, or netrc."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
@@ -238,6 +243,8 @@ class WandbTracker:
         try:
             known = json.loads(ledger.read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            return False
+        if under_agent():  # its run has another id
             return False
         same = all(known.get(name) == value for name, value in identity.items())
         return same and (self._mode == "offline" or known.get("mode") == "online")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store import write_atomic
+from harness.tracking import under_agent
 
 LINGER_SECONDS = 120.0
 """After its parent is gone, uploads may take this much longer."""
@@ -138,18 +139,17 @@ def _open(wandb: Any, request: Mapping[str, Any]) -> Any:
         x_disable_meta=True,
         x_save_requirements=False,
     )
-    under_agent = "WANDB_SWEEP_ID" in os.environ  # then the agent has chosen the run's id
     return wandb.init(
         project=request["project"],
         entity=request["entity"],
         dir=request["dir"],
-        id=None if under_agent else run["id"],
+        id=None if under_agent() else run["id"],
         name=run["name"],
         group=run["group"],
         job_type=run["job_type"],
         tags=run["tags"],
         mode=request["mode"],
-        resume=None if offline or under_agent else "allow",
+        resume=None if offline or under_agent() else "allow",
         config=run["config"],
         allow_val_change=True,
         settings=settings,
@@ -171,7 +171,7 @@ def fill(wandb: Any, live: Any, request: Mapping[str, Any]) -> None:
     if media:
         live.log(media)
     live.summary.update({**run["summary"], **({"curve": curve} if run["history"] else {})})
-    if "WANDB_SWEEP_ID" in os.environ:  # a sweep's metric must be a plain identifier
+    if under_agent():  # a sweep's metric must be a plain identifier
         plain = {name.replace(".", "_"): value for name, value in run["summary"].items() if "/" not in name}
         live.summary.update(plain)
     for described in run["inputs"]:

@@ -140,3 +140,30 @@ def test_the_command_runs_as_a_module(store):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "6 pushed (6 offline), 0 skipped (already there), 0 failed"
     assert FD in offline_runs(store.root)[0]["summary"]
+
+
+def test_the_documented_sweep_makes_command_lines_that_compose(monkeypatch):
+    """As `wandb agent` builds them: one word a parameter, in place of ``${args_no_hyphens}``."""
+    from itertools import product
+
+    import yaml
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+    from harness.explain import CONF, checked
+
+    sweep = yaml.safe_load((CONF.parent / "docs" / "wandb_sweep.yaml").read_text())
+    assert create_sweep_command(sweep["command"])[-4:] == ["python", "-m", "harness", "${args_no_hyphens}"]
+    values = {key: one.get("values", [one.get("value")]) for key, one in sweep["parameters"].items()}
+    lines = []
+    for chosen in product(*values.values()):
+        arguments = {"args": {key: {"value": value} for key, value in zip(values, chosen, strict=True)}}
+        lines.append(checked(create_sweep_command_args(arguments)["args_no_hyphens"]))
+    assert len({tuple(line) for line in lines}) == 18
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        first, last = (compose("config", overrides=line) for line in (lines[0], lines[-1]))
+    found = [(one.dataset.name, one.generator.order, one.generator.epochs, one.seed) for one in (first, last)]
+    assert found == [("us_location", "random", 8, 0), ("us_location", "fd", 32, 2)]
+    assert sweep["metric"]["name"] == FD.replace(".", "_")

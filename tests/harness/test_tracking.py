@@ -308,6 +308,9 @@ def test_under_a_sweep_agent_the_agent_names_the_run_and_scores_have_plain_names
     publish(WandbTracker(mode="offline"), record, store)
     (run,) = offline_runs(store.root)
     assert run["id"] == "agentrun"
+    monkeypatch.setenv("WANDB_RUN_ID", "second")  # an equal record is not news for us, but the agent asked for a run
+    publish(WandbTracker(mode="offline"), record, store)
+    assert [run["id"] for run in offline_runs(store.root)] == ["agentrun", "second"]
     assert run["summary"]["dependencies_fd_violation_rate"] == 0.25
 
 
