@@ -50,7 +50,7 @@ def test_cells_scroll_by_above_one_line_a_running_cell_and_one_for_the_sweep(dis
     two.event({"stage": "sample"})
     board.draw()
     shown = screen(stream.getvalue())
-    assert re.fullmatch(r"\[1/4\] a: fit \|█████▉? *\| 50% · loss 0.5000 · ETA [\d.]+ s · [\d.]+ s", shown[0])
+    assert re.fullmatch(r"\[1/4\] a: fit \|██████ *\| 50% · loss 0.5000 · ETA [\d.]+ s · [\d.]+ s", shown[0])
     assert re.fullmatch(r"\[2/4\] b: sample · [\d.]+ s", shown[1])
     assert re.fullmatch(r"cells \| *\| 0/4 · [\d.]+ s", shown[2])
     one.say("ok")
