@@ -21,6 +21,7 @@ from harness.generator import Yield
 from harness.isolation import Limits, Outcome, run_isolated
 from harness.progress import CellProgress
 from harness.record import SCORED, Cell, Cost, Record, Score, Status, finite
+from harness.redaction import Redactor
 from harness.seeding import derive_seed
 from harness.store import ResultStore, write_atomic
 from harness.worker import build, locate
@@ -120,7 +121,8 @@ def generator_version(target: str) -> str:
 
 def identify(job: Job) -> Cell:
     """The cell's identity; equal ingredients give an equal key in every process."""
-    params = finite({key: value for key, value in job.spec.items() if key not in ("_target_", "_convert_")})
+    params = {key: value for key, value in job.spec.items() if key not in ("_target_", "_convert_")}
+    params = finite(Redactor.of(job.spec).value(params))  # another key to an endpoint makes no other cell
     target = str(job.spec["_target_"])
     n_rows = job.n_rows if job.n_rows is not None else len(job.dataset.train)
     version = generator_version(target)
@@ -153,6 +155,9 @@ def run_cell(job: Job, progress: CellProgress | None = None) -> CellResult:
     try:
         if job.cache == "only" and not folder.exists():
             return CellResult(cell, "absent", None)
+        known = _reusable(job, cell, folder)
+        if known is not None:
+            return CellResult(cell, "reused", known)
         with job.store.lock(cell, on_wait=lambda: show.say("another process works on this cell; waiting for it")):
             return _run_locked(job, cell, folder, show)
     except OSError as error:
@@ -162,23 +167,37 @@ def run_cell(job: Job, progress: CellProgress | None = None) -> CellResult:
 
 
 def _run_locked(job: Job, cell: Cell, folder: Path, show: CellProgress) -> CellResult:
-    wanted = job.evaluation.identities()
-    record = None if job.cache == "overwrite" else job.store.read(cell)
-    made = None if job.cache == "overwrite" else _generation(folder)
+    known = _reusable(job, cell, folder)  # by whoever held the cell before
+    if known is not None:
+        return CellResult(cell, "reused", known)
+    record, made = _stored(job, cell, folder)
     if record is not None and record.status in SCORED and made is not None:
-        lacking = [
-            spec
-            for spec, identity in zip(job.evaluation.metrics, wanted, strict=True)
-            if identity not in record.evaluation
-        ]
-        if not lacking or job.cache == "only":
-            return CellResult(cell, "reused", record)
+        lacking = _lacking(job, record)
         dataset_dir = stored.save(job.dataset, job.store.dataset_dir(cell.dataset, cell.dataset_checksum))
         return CellResult(cell, "scored", _rescore(job, record, made, dataset_dir, lacking, show))
     if job.cache == "only":
         return CellResult(cell, "absent", record)
     dataset_dir = stored.save(job.dataset, job.store.dataset_dir(cell.dataset, cell.dataset_checksum))
     return CellResult(cell, "computed", _compute(job, cell, made, dataset_dir, show))
+
+
+def _stored(job: Job, cell: Cell, folder: Path) -> tuple[Record | None, dict[str, Any] | None]:
+    """The cell's record and what making its table left, where they may be used and can be."""
+    return (None, None) if job.cache == "overwrite" else (job.store.read(cell), _generation(folder))
+
+
+def _lacking(job: Job, record: Record) -> list[Mapping[str, Any]]:
+    """The metrics asked for that the record does not have."""
+    asked = zip(job.evaluation.metrics, job.evaluation.identities(), strict=True)
+    return [spec for spec, identity in asked if identity not in record.evaluation]
+
+
+def _reusable(job: Job, cell: Cell, folder: Path) -> Record | None:
+    """The record, if nothing is left to do. Looking takes no lock, so that a read-only store can be reused."""
+    record, made = _stored(job, cell, folder)
+    if record is None or record.status not in SCORED or made is None:
+        return None
+    return record if job.cache == "only" or not _lacking(job, record) else None
 
 
 def _generation(folder: Path) -> dict[str, Any] | None:
@@ -201,7 +220,7 @@ def _compute(job: Job, cell: Cell, made: dict[str, Any] | None, dataset_dir: Pat
         schema=job.dataset.schema.to_json(),
         environment={**environment.describe(), "threads": job.threads, **job.facts},
         notes=job.dataset.notes,
-        command=job.command,
+        command=None if job.command is None else Redactor.of(job.spec).text(job.command),
         sweep=job.sweep,
         started=started,
     )
@@ -256,12 +275,18 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
             stages[str(event["stage"])] = event.get("seconds")
         show.event(event)
 
-    log = folder / "log.txt"
-    outcome = run_isolated("harness.worker:generate", payload, limits=job.generate_limits, log=log, on_event=on_event)
+    outcome = run_isolated(
+        "harness.worker:generate",
+        payload,
+        limits=job.generate_limits,
+        log=folder / "log.txt",
+        on_event=on_event,
+        redactor=Redactor.of(job.spec),
+    )
     if outcome.exception == "TabOrderError" and stages.get("build", 0.0) is None:
         raise TabOrderError(str(outcome.error))
     status, error = _status(outcome, cell.n_rows, list(stages)[-1] if stages else "start")
-    result = dict(outcome.result) if outcome.result else {}
+    result = Redactor.of(job.spec).value(dict(outcome.result)) if outcome.result else {}
     facts = {
         "status": status,
         "error": error,
@@ -329,8 +354,15 @@ def _rescore(
         "anchors": str(job.store.anchors.resolve()),
         "threads": job.threads,
     }
-    log = folder / "log.txt"
-    outcome = run_isolated("harness.worker:score", payload, limits=job.score_limits, log=log, on_event=show.event)
+    redactor = Redactor.of(job.spec)
+    outcome = run_isolated(
+        "harness.worker:score",
+        payload,
+        limits=job.score_limits,
+        log=folder / "log.txt",
+        on_event=show.event,
+        redactor=redactor,
+    )
     if outcome.exception == "TabOrderError":
         raise TabOrderError(str(outcome.error))
     if outcome.result is None:
@@ -339,7 +371,10 @@ def _rescore(
         failed = replace(record, status=status, error=f"scoring: {name}{outcome.error}", log_tail=outcome.log_tail)
         job.store.write(failed)
         return failed
-    fresh = tuple(Score(**{**one, "bounds": tuple(one["bounds"])}) for one in outcome.result["scores"])
+    fresh = tuple(
+        Score(**{**one, "bounds": tuple(one["bounds"]), "error": redactor.value(one["error"])})
+        for one in outcome.result["scores"]
+    )
     identities = replace(job.evaluation, metrics=tuple(specs)).identities()
     names = {score.metric for score in fresh}
     scored = replace(

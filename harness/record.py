@@ -15,6 +15,7 @@ import orjson
 
 from harness.errors import TabOrderError, choices
 from harness.generator import Yield
+from harness.record_check import UNSEALED, check_shape, is_intact, seal
 
 SCHEMA_VERSION = 1
 
@@ -138,19 +139,21 @@ class Record:
         return next((score for score in self.scores if score.metric == metric), None)
 
     def to_json(self) -> str:
-        """Strict JSON (RFC 8259): no NaN or Infinity, sorted keys, a final newline."""
+        """Strict JSON (RFC 8259): no NaN or Infinity, sorted keys, a final newline; ``checksum`` tells later changes."""
         data = {("yield" if f.name == "yield_" else f.name): getattr(self, f.name) for f in fields(self)}
         data["cell"], data["cost"] = asdict(self.cell), asdict(self.cost)
         data["yield"] = None if self.yield_ is None else asdict(self.yield_)
         data["scores"] = [score._asdict() for score in self.scores]
-        return json.dumps(finite(data), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        data["checksum"] = UNSEALED
+        return seal(json.dumps(finite(data), allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "record") -> Record:
         """Read and validate text or UTF-8 bytes; ``source`` names the file in errors.
 
         Raises:
-            TabOrderError: not JSON, another schema version, or fields missing or unknown.
+            TabOrderError: not JSON, another schema version, changed since it was written, or fields missing, unknown or of
+                another type.
         """
         try:
             data = _loads(text, source)
@@ -162,6 +165,13 @@ class Record:
             version = data.get("schema_version") if isinstance(data, dict) else None
             raise TabOrderError(
                 f"{source} has schema version {version!r}, this harness reads {SCHEMA_VERSION}: re-run its cell or use another version."
+            )
+        if data.pop("checksum", None) is None:
+            _check(data, source)
+        elif not is_intact(text if isinstance(text, bytes) else text.encode()):
+            raise TabOrderError(
+                f"{source} was changed after it was written (its checksum differs): delete it so that its cell is run again, "
+                "or remove its key 'checksum' if the change is meant."
             )
         try:
             cell = Cell(**data.pop("cell"))
@@ -190,7 +200,21 @@ def _loads(text: str | bytes, source: str) -> Any:
     try:
         return orjson.loads(text)
     except ValueError:  # again with Python's reader, which says what is wrong and takes integers of any size
-        return json.loads(text, parse_constant=lambda name: _refuse(name, source))
+        try:
+            data = json.loads(text, parse_constant=lambda name: _refuse(name, source))
+            json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair could be written nowhere
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        return data
+
+
+def _check(data: Mapping[str, Any], source: str) -> None:
+    try:
+        check_shape(data)
+    except ValueError as error:
+        raise TabOrderError(
+            f"{source} is not a record as this harness writes them ({error}): delete it so that its cell is run again."
+        ) from None
 
 
 _KEYS = frozenset(Score._fields)

@@ -8,8 +8,8 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from harness.record import Cell, Record
 if TYPE_CHECKING:
     import pandas as pd
 
+FOLDERS = ("runs", "datasets", "anchors", "sweeps", "wandb")
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -54,8 +55,11 @@ def _umask() -> int:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a whole file or none of it: temporary file in the same folder, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a whole file or none of it, durably: temporary file in the same folder, fsync, rename, fsync of the folder.
+
+    After a power cut the old file is there, or the new one; what was written before it (a table, before its record) is there too.
+    """
+    _make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -67,6 +71,24 @@ def write_atomic(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # some file systems cannot
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:
@@ -94,11 +116,13 @@ class ResultStore:
     @property
     def anchors(self) -> Path:
         """Where the evaluator keeps anchor scores, computed once per dataset."""
-        return self.root / "anchors"
+        return self.inside(self.root / "anchors")
 
     def dataset_dir(self, name: str, checksum: str) -> Path:
         """Where a dataset's tables, schema, rules and FDs are kept for cells and reports."""
-        return self.root / "datasets" / f"{safe_name(name, 'dataset')}-{checksum[:8]}"
+        return self.inside(
+            self.root / "datasets" / f"{safe_name(name, 'dataset')}-{safe_name(checksum[:8], 'checksum')}"
+        )
 
     def cell_dir(self, cell: Cell) -> Path:
         """The folder of a cell; its path states the cell's identity.
@@ -106,31 +130,57 @@ class ResultStore:
         Raises:
             TabOrderError: when a name is not folder-safe or the folder would lie outside the store (a symbolic link).
         """
-        path = (
-            self.runs
-            / safe_name(cell.dataset, "dataset")
-            / safe_name(cell.generator, "generator")
-            / f"{cell.seed}-{cell.key}"
-        )
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise TabOrderError(f"{path} leads out of the store {self.root}: remove the symbolic link.")
-        return path
+        names = safe_name(cell.dataset, "dataset"), safe_name(cell.generator, "generator")
+        place = f"{cell.seed}-{cell.key}"
+        safe_name(place.removeprefix("-"), "cell")  # a seed may be negative
+        return self.inside(self.runs.joinpath(*names, place))
+
+    def inside(self, path: Path) -> Path:
+        """``path``, if no symbolic link leads it out of the store.
+
+        Raises:
+            TabOrderError: when one does.
+        """
+        try:
+            if path.resolve().is_relative_to(self.root.resolve()):
+                return path
+        except (RuntimeError, OSError):  # links in a circle
+            pass
+        raise TabOrderError(f"{path} leads out of the store: remove the symbolic link.")
+
+    def _check_links(self, folder: Path) -> None:
+        """Refuse to work where a link in the store or in the cell's folder would be written through."""
+        for place in [*(self.root / name for name in FOLDERS), *folder.iterdir()]:
+            if place.is_symlink():
+                self.inside(place)
 
     @contextmanager
     def lock(self, cell: Cell, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the cell while working on it, waiting for another process that does; ``on_wait`` is called once then.
 
-        The lock is the operating system's and dies with its process, so none is ever stale.
+        The lock is the operating system's and dies with its process, so none is ever stale; on a shared file system it holds
+        between machines where that passes locks on (NFS 4, or NFS 3 with its lock service; not with the option ``nolock``).
+
+        Raises:
+            TabOrderError: when a symbolic link leads out of the store, or its file system has no locks.
         """
         folder = self.cell_dir(cell)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
+        self._check_links(folder)
         guard = FileLock(folder / ".lock")
         try:
             guard.acquire(timeout=0)
         except Timeout:
             on_wait()
             guard.acquire(poll_interval=0.2)
+        except NotImplementedError:
+            raise TabOrderError(
+                f"the file system of {self.root} has no file locks, without which two processes would harm each other's cells: "
+                "choose another with store.root=DIR, or mount it with locks."
+            ) from None
         try:
+            for leftover in folder.glob(".*.tmp"):  # of a process that was killed while writing
+                leftover.unlink(missing_ok=True)
             yield
         finally:
             guard.release()
@@ -139,9 +189,10 @@ class ResultStore:
         """The stored record of a cell; ``None`` when there is none or it cannot be used (it will be made again)."""
         path = self.cell_dir(cell) / "record.json"
         try:
-            return Record.from_json(path.read_text(encoding="utf-8"), str(path))
-        except (FileNotFoundError, TabOrderError, UnicodeDecodeError):
+            record = Record.from_json(self.inside(path).read_bytes(), str(path))
+        except (FileNotFoundError, TabOrderError):
             return None
+        return record if replace(record.cell, dataset_params={}) == replace(cell, dataset_params={}) else None
 
     def write(self, record: Record) -> Path:
         """Store a record, whole or not at all; returns its path. The synthetic table must be in place before."""
@@ -157,7 +208,7 @@ class ResultStore:
         """
         import pandas as pd
 
-        path = self.cell_dir(cell) / "synthetic.parquet"
+        path = self.inside(self.cell_dir(cell) / "synthetic.parquet")
         try:
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:
@@ -170,10 +221,9 @@ class ResultStore:
         with collector_paused():
             for place, linked in self._record_files(problems):
                 path = Path(place)
-                if linked and not path.resolve().is_relative_to(self.root.resolve()):
-                    problems.append(Problem(path, "leads out of the store; not followed."))
-                    continue
                 try:
+                    if linked:
+                        self.inside(path)
                     record = Record.from_json(path.read_bytes(), place)
                     cell = record.cell
                     if path.parts[-4:-1] != (cell.dataset, cell.generator, f"{cell.seed}-{cell.key}"):
@@ -182,6 +232,8 @@ class ResultStore:
                             "move it to that folder, or delete it."
                         )
                     found.append(record)
+                    if os.path.islink(table := f"{place.removesuffix('record.json')}synthetic.parquet"):
+                        self.inside(path := Path(table))
                 except (TabOrderError, OSError) as error:
                     problems.append(Problem(path, str(error)))
         return found, problems

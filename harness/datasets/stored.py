@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import stat
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -15,15 +19,21 @@ from harness.store import parquet_bytes, write_atomic
 from harness.table import Schema
 
 DESCRIPTION = "dataset.json"
+PARTS = ("train", "test")
 
 
 def save(dataset: Dataset, folder: Path) -> Path:
-    """Write ``train.parquet``, ``test.parquet`` and then ``dataset.json``; a folder that has the last is complete."""
-    if (folder / DESCRIPTION).exists():
-        return folder
-    write_atomic(folder / "train.parquet", parquet_bytes(dataset.train))
-    write_atomic(folder / "test.parquet", parquet_bytes(dataset.test))
+    """Write ``train.parquet``, ``test.parquet`` and then ``dataset.json``, which holds their checksums.
+
+    What is there already is kept if it is whole; a damaged or missing file is written again.
+    """
+    known = _described(folder)
+    for part, frame in (("train", dataset.train), ("test", dataset.test)):
+        path = folder / f"{part}.parquet"
+        if part not in known or _digest(path) != known[part]:
+            write_atomic(path, parquet_bytes(frame))
     description = {
+        "tables": {part: _digest(folder / f"{part}.parquet") for part in PARTS},
         "name": dataset.name,
         "schema": dataset.schema.to_json(),
         "checksum": dataset.checksum,
@@ -34,8 +44,35 @@ def save(dataset: Dataset, folder: Path) -> Path:
         "notes": list(dataset.notes),
     }
     text = json.dumps(finite(description), allow_nan=False, ensure_ascii=False, indent=1) + "\n"
-    write_atomic(folder / DESCRIPTION, text.encode())
+    if not (folder / DESCRIPTION).is_file() or (folder / DESCRIPTION).read_bytes() != text.encode():
+        write_atomic(folder / DESCRIPTION, text.encode())
     return folder
+
+
+def _described(folder: Path) -> Mapping[str, str]:
+    """The tables' checksums as ``dataset.json`` has them; empty when it cannot be read."""
+    try:
+        found: Mapping[str, str] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["tables"]
+        return dict(found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file, remembered while it does not change; ``None`` when there is none, or a link in its place."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return _sha256(path, found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, *_: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(folder: Path) -> Dataset:
@@ -46,7 +83,10 @@ def load(folder: Path) -> Dataset:
     """
     try:
         data = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        train, test = (pd.read_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
+        links = [name for name in (DESCRIPTION, *(f"{part}.parquet" for part in PARTS)) if (folder / name).is_symlink()]
+        if links:
+            raise ValueError(f"{links[0]} is a symbolic link; not followed")
+        train, test = (pd.read_parquet(folder / f"{part}.parquet") for part in PARTS)
         return Dataset(
             name=data["name"],
             schema=Schema.from_json(data["schema"]),
@@ -59,7 +99,7 @@ def load(folder: Path) -> Dataset:
             resources=data["resources"],
             notes=tuple(data["notes"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TabOrderError(
             f"the stored dataset in {folder} cannot be read ({error}): delete that folder and run again."
         ) from None
