@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.commands import INTERRUPTED, MISTAKE, say
+from harness.commands import MISTAKE, say
 from harness.errors import TabOrderError
 from harness.explain import explain
+from harness.interrupt import interruptible
+from harness.redaction import Redactor
 
 if TYPE_CHECKING:  # `--help` ends without them
     from harness.store import ResultStore
     from harness.sweep import Finished, JobOutcome
 
 MISTAKES = (TabOrderError, HydraException, OmegaConfBaseException)
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 MOST_NAMED = 20
 """Failed cells named one by one; the rest are counted."""
 
@@ -28,19 +34,22 @@ MOST_NAMED = 20
 def guarded(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code."""
     try:
-        task()
-    except KeyboardInterrupt:
+        with interruptible():
+            task()
+    except KeyboardInterrupt as error:
         _stop_displays()
-        again = f"python -m harness {shlex.join(sys.argv[1:])}".strip()
-        return say(
-            f"interrupted; finished cells are kept, and the same command goes on from there: {again}", INTERRUPTED
-        )
+        return _interrupted(getattr(error, "number", signal.SIGINT))
     except MISTAKES as error:
         _stop_displays()
         if sweep := _loaded("harness.sweep"):
             for folder in sweep.STARTED:
                 sweep.discard_if_empty(folder)
         return say(explain(error), MISTAKE)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        sentence = f"{error.filename} cannot be written ({error.strerror}): give another place with store.root=DIR."
+        return say(sentence, MISTAKE)
     finally:
         _stop_displays()
     app, sweep = _loaded("harness.app"), _loaded("harness.sweep")
@@ -55,6 +64,21 @@ def guarded(task: Callable[[], Any]) -> int:
 
 def _loaded(name: str) -> ModuleType | None:
     return sys.modules.get(name)
+
+
+def _interrupted(number: int) -> int:
+    counts = ""
+    sweep = _loaded("harness.sweep")
+    if sweep and sweep.STARTED:
+        folder = sweep.STARTED[-1]
+        counts = f" after {len(sweep.read_outcomes(folder))} of {os.environ.get(sweep.TOTAL_VARIABLE, '?')} cells"
+        sweep.discard_if_empty(folder)
+    again = Redactor().text(f"python -m harness {shlex.join(sys.argv[1:])}".strip())
+    name = signal.Signals(number).name
+    sentence = (
+        f"interrupted by {name}{counts}; finished cells are kept, and the same command goes on from there: {again}"
+    )
+    return say(sentence, 128 + number)
 
 
 def _stop_displays() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig, OmegaConf
 
 from harness.errors import TabOrderError, choices
+from harness.redaction import Redactor
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 OTHER_COMMANDS = ("leaderboard", "score", "sync", "experiments", "environments")
@@ -69,6 +70,10 @@ def _meant(word: str) -> str:
 
 def explain(error: BaseException) -> str:
     """Word an error of the configuration system as one sentence, with the legal choices where they can be found."""
+    return Redactor().text(_worded(error))
+
+
+def _worded(error: BaseException) -> str:
     if isinstance(error, TabOrderError):
         return str(error)
     parts = [str(error)]

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 SHOWN = {"rows_per_second": "{:,.0f} rows/s", "loss": "loss {:.4f}", "epoch": "epoch {:.4g}"}
@@ -79,8 +80,7 @@ class CellProgress:
             self._relay.say(f"{self.label}: {text}")
             return
         self._clear()
-        self._stream.write(f"{self.label}: {text}\n")
-        self._stream.flush()
+        self._write(f"{self.label}: {text}\n")
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Show an event of :mod:`harness.worker`."""
@@ -98,11 +98,10 @@ class CellProgress:
             self._relay.show(text)
             return
         if self._terminal:
-            self._stream.write(f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}")
+            self._write(f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}")
             self._dirty = True
         else:
-            self._stream.write(text + "\n")
-        self._stream.flush()
+            self._write(text + "\n")
 
     def close(self) -> None:
         """The cell does not run any more."""
@@ -128,6 +127,10 @@ class CellProgress:
 
     def _clear(self) -> None:
         if self._dirty:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+            self._write("\r\x1b[2K")
             self._dirty = False
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # a closed terminal or a broken pipe must not end the cell
+            self._stream.write(text)
+            self._stream.flush()

@@ -9,7 +9,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from omegaconf import DictConfig
 from harness.display import SweepDisplay, overall
 from harness.errors import TabOrderError, choices
 from harness.record import SCORED, Cell
+from harness.redaction import Redactor
 from harness.store import write_atomic
 
 TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
@@ -44,10 +47,12 @@ class JobOutcome:
     cell: str | None = None
 
     def save(self, folder: Path, number: int) -> None:
-        """Leave the outcome where the end of the sweep finds it."""
-        write_atomic(
-            folder / f"outcome-{number:05d}.json", (json.dumps(asdict(self), ensure_ascii=False) + "\n").encode()
-        )
+        """Leave the outcome where the end of the sweep finds it; where it cannot be written, say so and go on."""
+        path, text = folder / f"outcome-{number:05d}.json", json.dumps(Redactor().value(asdict(self))) + "\n"
+        try:
+            write_atomic(path, text.encode())
+        except OSError as error:
+            print(f"{self.label}: {path} cannot be written ({error.strerror})", file=sys.stderr, flush=True)
 
 
 def cell_name(cell: Cell) -> str:
@@ -139,6 +144,10 @@ class SweepCallback(Callback):
             DISPLAYS.append(SweepDisplay(folder, lambda: int(os.environ.get(TOTAL_VARIABLE, 0))))
             DISPLAYS[-1].start()
 
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        """Take secrets that were typed on the command line out of the configuration that Hydra has just written."""
+        _redact(Path(config.hydra.sweep.dir) / "multirun.yaml")
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Collect."""
         from omegaconf import OmegaConf
@@ -149,6 +158,15 @@ class SweepCallback(Callback):
         task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
         task["tracker"] = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else None
         FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task, folder))
+
+
+@cache
+def _redact(path: Path) -> None:
+    with suppress(OSError):
+        text = path.read_text(encoding="utf-8")
+        clean = Redactor().text(text)
+        if clean != text:
+            write_atomic(path, clean.encode())
 
 
 def _count_jobs(config: DictConfig) -> int:
