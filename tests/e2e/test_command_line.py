@@ -2,11 +2,18 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from harness.explain import CONF, checked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,10 +149,52 @@ def test_a_sweep_goes_on_after_a_failure_and_says_how_it_ended(tmp_path):
     assert done.returncode == 1
     assert "4 cells: 2 ok, 2 failed (4 computed)." in done.stdout
     assert "ValueError in fit: told to" in done.stdout
+    logs = re.findall(r"^  log: (.*)$", done.stdout, re.MULTILINE)
+    assert len(logs) == 2
+    assert all("ValueError: told to" in (tmp_path / log).read_text() for log in logs)
+    (command,) = re.findall(r"^  (python -m harness .*)$", done.stdout, re.MULTILINE)
+    assert "generator._target_=my_module.Fixed" in command
     again = harness("-m", *QUICK, *plugin, "seed=0,1", cwd=tmp_path)
     assert "(2 computed, 2 reused)" in again.stdout
     assert (tmp_path / "results" / "leaderboard.csv").exists()
     assert (tmp_path / "results" / "index.html").exists()
+
+
+SLOW = """
+import time
+class Slow:
+    def __init__(self, seconds=0):
+        self.seconds = seconds
+    def fit(self, train, schema, *, seed):
+        self.train = train
+        open("/".join(["..", "started"]), "w").close()
+        time.sleep(self.seconds)
+    def sample(self, n, *, seed):
+        return self.train.head(n)
+"""
+
+
+def test_ctrl_c_on_one_cell_says_how_to_go_on(tmp_path):
+    (tmp_path / "my_module.py").write_text(SLOW)
+    words = [*QUICK, "generator=plugin", "generator._target_=my_module.Slow", "+generator.seconds=300"]
+    settings = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    command = [sys.executable, "-m", "harness", *words]
+    # A session of its own: the signal reaches what Ctrl-C would reach, and not this test.
+    running = subprocess.Popen(
+        command, cwd=tmp_path, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 400
+    while not list(tmp_path.rglob("started")) and running.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=100)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("taborder: interrupted")
+    assert last.endswith(f"python -m harness {' '.join(words)}")
+    assert not list(tmp_path.rglob("record.json"))
 
 
 def test_an_edited_plugin_is_not_taken_for_the_old_one(tmp_path):
@@ -169,8 +218,15 @@ def test_joblib_gives_the_same_tables_as_one_process(tmp_path):
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
 
 
-def test_help_names_groups_and_examples(tmp_path):
+def test_help_names_groups_and_its_examples_compose(tmp_path):
     done = harness("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for part in ("dataset:", "generator:", "permutation_aware_llm", "python -m harness dataset="):
+    for part in ("dataset:", "generator:", "permutation_aware_llm", "Exit codes: 0", "taborder -sc install=bash"):
         assert part in done.stdout
+    examples = re.findall(r"^ +[\w ]+: +python -m harness (.*)$", done.stdout, re.MULTILINE)
+    assert len(examples) == 3
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for example in examples:
+            words = [word.split(",")[0] for word in checked(example.split()) if word != "-m"]
+            assert compose("config", overrides=words).generator
