@@ -79,7 +79,7 @@ class DigitCodec:
         index: the column's place in the schema.
         column: the column.
         groups: digits of each token, leading first.
-        lead: least and greatest leading group of the values ≥ 0 in training; ``None`` when there are none.
+        positive: least and greatest of the values ≥ 0 in training, scaled to integers; ``None`` when there are none.
         negative: the same of the magnitudes of the negative values.
         missing: whether the column has missing values.
     """
@@ -88,7 +88,7 @@ class DigitCodec:
     index: int
     column: Column
     groups: tuple[int, ...]
-    lead: tuple[int, int] | None
+    positive: tuple[int, int] | None
     negative: tuple[int, int] | None
     missing: bool
 
@@ -104,8 +104,7 @@ class DigitCodec:
         scaled = _scaled(unique, column)
         largest = int(np.abs(scaled).max()) if len(scaled) else 0
         groups = digit_groups(largest, column.decimals or 0, digits_per_token)
-        lead = np.abs(scaled) // 10 ** sum(groups[1:])
-        return cls(index, column, groups, _range(lead[scaled >= 0]), _range(lead[scaled < 0]), missing)
+        return cls(index, column, groups, _range(scaled[scaled >= 0]), _range(-scaled[scaled < 0]), missing)
 
     def words(self) -> list[str]:
         """The tokens the column needs."""
@@ -114,12 +113,16 @@ class DigitCodec:
 
     def lead_words(self) -> list[str]:
         """The tokens a value may begin with: leading groups within training's range, by sign."""
+        place = 10 ** sum(self.groups[1:])
         return [
             number_token(value, self.groups[0], sign)
-            for sign, bounds in ((False, self.lead), (True, self.negative))
-            if bounds is not None
-            for value in range(bounds[0], bounds[1] + 1)
+            for sign, (least, most) in self.bounds()
+            for value in range(least // place, most // place + 1)
         ]
+
+    def bounds(self) -> list[tuple[bool, tuple[int, int]]]:
+        """For each sign that occurs (``True``: below zero) the least and greatest magnitude."""
+        return [(sign, found) for sign, found in ((False, self.positive), (True, self.negative)) if found is not None]
 
     def encode(self, values: Array, words: Words) -> Array:
         """Distinct present values as tokens, shape (values, width)."""

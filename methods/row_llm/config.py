@@ -92,7 +92,8 @@ class DecodingConfig:
 
     Attributes:
         mode: ``free`` samples names, values and the end of the row; ``template`` forces the names; ``constrained`` also
-            restricts each value to its column's domain; ``fd_constrained`` also to what the training rows' exact
+            restricts each value to its column's domain (from scratch: training's categories and, by sign, its range of numbers);
+            ``fd_constrained`` also to what the training rows' exact
             functional dependencies allow.
         temperature: divides the logits; 1 is the model's own distribution.
         top_k: keep the k most probable tokens; ``None`` keeps all.

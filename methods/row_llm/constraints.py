@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def table_automaton(codec: TableCodec, device: torch.device) -> Automaton:
-    """Categories of the column; digits in their places, the leading ones within training's range; missing where it occurs."""
+    """Categories of the column; numbers of as many digits within training's range; missing where it occurs."""
     builder = Builder()
     begin = []
     for column in codec.codecs:
@@ -37,11 +37,26 @@ def table_automaton(codec: TableCodec, device: torch.device) -> Automaton:
 
 
 def _digits(builder: Builder, root: int, column: DigitCodec, words: Words) -> None:
-    places = [root] + [builder.state() for _ in column.groups[1:]]
-    for place, (state, size) in enumerate(zip(places, column.groups, strict=True)):
-        target = places[place + 1] if place + 1 < len(places) else builder.END
-        tokens = column.lead_words() if place == 0 else [number_token(value, size) for value in range(10**size)]
-        builder.states[state].update({words.ids[token]: target for token in tokens})
+    """Numbers from the least to the greatest of training, by sign: digits are free once the number is inside for certain."""
+    known: dict[tuple[int, int, int], int] = {}
+
+    def state(place: int, least: int, most: int) -> int:
+        """Where ``place`` groups are read and the others may make any number from ``least`` to ``most``."""
+        if place == len(column.groups):
+            return builder.END
+        if (place, least, most) not in known:
+            known[place, least, most] = builder.state()
+            edges(known[place, least, most], place, least, most, False)
+        return known[place, least, most]
+
+    def edges(source: int, place: int, least: int, most: int, sign: bool) -> None:
+        size, unit = column.groups[place], 10 ** sum(column.groups[place + 1 :])
+        for value in range(least // unit, most // unit + 1):
+            rest = max(least - value * unit, 0), min(most - value * unit, unit - 1)
+            builder.states[source][words.ids[number_token(value, size, sign)]] = state(place + 1, *rest)
+
+    for sign, (least, most) in column.bounds():
+        edges(root, 0, least, most, sign)
 
 
 def _characters(builder: Builder, root: int, column: NumberTextCodec, words: Words) -> None:

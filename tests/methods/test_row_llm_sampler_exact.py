@@ -67,17 +67,21 @@ def rows_of(values: torch.Tensor, widths: list[int]) -> Counter[Row]:
 
 
 def legal(generator: RowLLM):
-    """What each column allows, read off the words: categories, lead digits of either sign, then digits; missing first."""
+    """What each column allows: its categories, the numbers from the least to the greatest of either sign, missing."""
     words = generator.fitted.codec.words.list
     ids = generator.fitted.codec.words.ids
     blank = ids["<blank>"]
+    numbers = table()["n"].dropna()
+    inside = {f"{n:02d}" for n in range(numbers[numbers >= 0].min(), numbers.max() + 1)}
+    inside |= {f"-{-n:02d}" for n in range(numbers.min(), numbers[numbers < 0].max() + 1)}
 
     def allowed(column: int, value: tuple[int, ...]) -> set[int]:
         if column != 1:
             return {i for i, word in enumerate(words) if word == f"[{column}]" or word.startswith(f"[{column}] ")}
         if value:
-            return {blank} if words[value[0]] == "[1]" else {ids[str(digit)] for digit in range(10)}
-        return {ids["[1]"]} | {ids[word] for word in ("0", "1", "2", "3", "4", "-0") if word in ids}
+            rest = [text[-1] for text in inside if text[:-1] == words[value[0]]]
+            return {blank} if words[value[0]] == "[1]" else {ids[digit] for digit in rest}
+        return {ids["[1]"]} | {ids[text[:-1]] for text in inside}
 
     return allowed
 

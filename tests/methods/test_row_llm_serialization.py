@@ -14,6 +14,7 @@ from harness.errors import Incompatible
 from harness.table import Column, Schema
 from methods.row_llm import serialization
 from methods.row_llm.columns import DigitCodec, NumberTextCodec, digit_groups, fit_column
+from methods.row_llm.constraints import table_automaton
 from methods.row_llm.numbers import NumberGrammar
 from methods.row_llm.reasons import REASONS, VALID, parse_number
 from methods.row_llm.serialization import TableCodec
@@ -245,3 +246,24 @@ def test_a_number_grammar_never_leads_into_a_dead_end() -> None:
                 reached.add(state)
                 todo += states[state].values()
         assert all(states[state] or state in accept for state in reached)
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3])
+@pytest.mark.parametrize("numbers", [[7], [0, 105], [-120, -3, 45], [-9, -8], [98, 203]])
+def test_constrained_numbers_are_those_from_least_to_greatest_of_each_sign(numbers: list[int], digits: int) -> None:
+    schema = Schema((Column("n", "float", 1),))
+    codec = TableCodec.fit(pd.DataFrame({"n": np.array(numbers) / 10}), schema, digits)
+    automaton = table_automaton(codec, torch.device("cpu"))
+    paths = [([], int(automaton.begin[0]))]
+    for _ in range(codec.widths[0]):
+        paths = [
+            ([*read, int(token)], int(automaton.step(torch.tensor([state]), token[None])[0]))
+            for read, state in paths
+            for token in automaton.allowed(torch.tensor([state]))[0].nonzero()[:, 0]
+        ]
+    assert {state for _, state in paths} == {automaton.end}
+    written = codec.decode(torch.tensor([read for read, _ in paths]))[0]["n"]
+    signs = [[n for n in numbers if n >= 0], [n for n in numbers if n < 0]]
+    assert sorted(round(value * 10) for value in written) == sorted(
+        value for part in signs if part for value in range(min(part), max(part) + 1)
+    )
