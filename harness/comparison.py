@@ -47,7 +47,8 @@ def compare(board: Standings) -> Standings:
         [sum_seconds(row) if (row := by_label[label]).cost.timed else None for label in ranked],
         [None if (found := by_label[label].overall) is None else found.value for label in ranked],
     )
-    by_label |= {label: replace(by_label[label], pareto=on) for label, on in zip(ranked, front, strict=True)}
+    if board.kept:  # averages over different datasets say nothing of one another
+        by_label |= {label: replace(by_label[label], pareto=on) for label, on in zip(ranked, front, strict=True)}
     ordered = sorted(by_label.values(), key=lambda row: (row.reference, -_quality(row), row.label))
     return replace(
         board,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.standings import Standings, sum_seconds
 from harness.store import Problem
-from harness.texttable import amount, bracket, number, percent
+from harness.texttable import amount, bracket, chance, percent
 from harness.units import FAMILIES
 
 MOST_NAMED = 8
@@ -29,6 +29,7 @@ def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
             _policy(board),
             *_evidence(board),
             _told_apart(board),
+            _empty(board),
             _references(board),
             _failures(board),
             _missing(board),
@@ -45,7 +46,8 @@ SURE = 0.95
 
 def in_short(board: Standings) -> list[str]:
     """What the numbers say, each with its uncertainty: who leads, who breaks fewest dependencies, what the cheapest good ones are."""
-    return [sentence for sentence in (_leader(board), _dependencies(board), _front(board)) if sentence]
+    said = (_leader(board), _dependencies(board), _front(board)) if board.kept else ()
+    return [sentence for sentence in said if sentence]
 
 
 def _over(board: Standings) -> str:
@@ -63,7 +65,7 @@ def _leader(board: Standings) -> str:
     lead = f"Best overall: {pair.first}, {bracket(first.overall)}; next is {pair.second}, {bracket(pair.difference)} behind"
     outcome = pair.posterior
     chances = (
-        f"better {number(outcome.first)}, practically equal {number(outcome.equal)}, worse {number(outcome.second)}"
+        f"better {chance(outcome.first)}, practically equal {chance(outcome.equal)}, worse {chance(outcome.second)}"
     )
     if len(board.kept) == 1:
         said = f"on one dataset ({_over(board)}); other tables may order them differently"
@@ -211,6 +213,12 @@ def _told_apart(board: Standings) -> str:
     )
 
 
+def _empty(board: Standings) -> str:
+    if not board.empty:
+        return ""
+    return f"Without any scored cell and therefore not ranked, dropping no dataset: {_listed(board.empty)} (missing=worst counts 0)."
+
+
 def _references(board: Standings) -> str:
     shown = [row.label for row in board.rows if row.reference]
     return (
@@ -233,7 +241,7 @@ def _missing(board: Standings) -> str:
         return ""
     total = len(board.datasets) * len(board.labels)
     pairs = [f"{generator} on {dataset}" for dataset, generator in board.missing]
-    return f"Without any scored cell: {len(pairs)} of {total} pairs: {_listed(pairs)}."
+    return f"Missing pairs, without any scored cell: {len(pairs)} of {total}: {_listed(pairs)}."
 
 
 def _incomplete(board: Standings) -> str:

@@ -130,7 +130,8 @@ class Standings:
         datasets: all dataset labels.
         kept: those that enter averages and ranks.
         labels: all generator labels.
-        ranked: those that compete (all but the references, unless there are only references).
+        ranked: those that compete: all but the references (unless there are no others) and, under ``missing=drop``, ``empty``.
+        empty: generators without any scored cell, which would otherwise have every dataset dropped.
         rows: one per generator, best first, references last.
         by_dataset: one per (dataset, generator).
         pairs: comparisons, better first.
@@ -147,6 +148,7 @@ class Standings:
     kept: Sequence[str]
     labels: Sequence[str]
     ranked: Sequence[str]
+    empty: Sequence[str] = ()
     rows: Sequence[Row] = ()
     by_dataset: Sequence[Row] = ()
     pairs: Sequence[Pair] = ()
@@ -172,11 +174,14 @@ def collect(records: Iterable[Record], policy: Policy) -> Standings:
     datasets = sorted({unit.dataset for unit in found})
     references = {unit.generator for unit in found if unit.record.cell.generator in REFERENCES}
     labels = sorted({unit.generator for unit in found})
-    ranked = [label for label in labels if label not in references] or labels
+    tabled = {unit.generator for unit in found if unit.scored}
+    empty = [label for label in labels if label not in tabled and policy.missing == "drop"]
+    ranked = [label for label in labels if label not in references and label not in empty] or labels
+    empty = [label for label in empty if label not in ranked]
     absent = [(d, g) for d in datasets for g in labels if not any(unit.scored for unit in cells.get((d, g), ()))]
     broken = {d for d, g in absent if g in ranked}
     kept = [d for d in datasets if policy.missing == "worst" or d not in broken]
-    board = Standings(policy, found, datasets, kept, labels, ranked, missing=absent, cells=dict(cells))
+    board = Standings(policy, found, datasets, kept, labels, ranked, empty, missing=absent, cells=dict(cells))
     columns = _columns(board, kept or datasets)
     rows = [
         _row(board, label, kept or datasets, {name: column[label] for name, column in columns.items()})
@@ -306,7 +311,7 @@ def _row(board: Standings, label: str, datasets: Sequence[str], found: Mapping[s
     measured = [headline(unit.scores, FAMILIES[0].components[0]) for unit in scored]
     return Row(
         label=label,
-        reference=label not in board.ranked,
+        reference=label not in board.ranked and label not in board.empty,
         dataset=None,
         overall=found["overall"],
         families={f.key: estimate for f in FAMILIES if (estimate := found[f.key]) is not None},

@@ -34,6 +34,11 @@ def amount(value: float | None, unit: str = "") -> str:
     return f"{text}{unit}"
 
 
+def chance(value: float) -> str:
+    """A posterior probability, which is never certain: ``>.99``, ``<.01`` at the ends."""
+    return ">.99" if value >= 0.995 else "<.01" if value < 0.005 else number(value)
+
+
 def percent(value: float | None) -> str:
     """A share as percent with three significant digits, e.g. ``0.15 %``."""
     return "–" if value is None else f"{float(f'{value * 100:.3g}'):g}\u202f%"
@@ -107,7 +112,7 @@ def against_leader(board: Standings) -> str:
         [
             bracket(pair.difference),
             bracket(pair.improvement),
-            *(number(share) for share in (pair.posterior.first, pair.posterior.equal, pair.posterior.second)),
+            *(chance(share) for share in (pair.posterior.first, pair.posterior.equal, pair.posterior.second)),
         ]
         for pair in found
     ]

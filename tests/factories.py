@@ -178,11 +178,14 @@ def make_full_store(
     store = ResultStore(root)
     for dataset in datasets:
         stored.save(dataset, store.dataset_dir(dataset.name, dataset.checksum))
-        fd = f"{FD}.{dataset.fds[0]}"
         for generator, level in generators.items():
             for seed in range(seeds):
                 found = min(1.0, max(0.0, level + 0.02 * seed - 0.01))
-                scores = {**at_level(found), fd: at_level(found)[FD]}
+                raw = at_level(found)
+                scores = {**raw, **{f"{FD}.{fd}": raw[FD] for fd in dataset.fds}}
+                scores |= {
+                    f"rules.violation_rate.{rule['name']}": raw["rules.violation_rate"] for rule in dataset.rules
+                }
                 order = {"column_order": dataset.schema.names, "fds": [fd.to_json() for fd in dataset.fds]}
                 record = make_record(
                     dataset.name,

@@ -28,7 +28,7 @@ def critical_difference(board: Standings) -> Markup | None:
     def at(rank: float) -> float:
         return left + (rank - 1) / max(1, count - 1) * (right - left)
 
-    axis = 46.0
+    axis = 52.0
     drawn = [tag("path", d=f"M{left} {axis}H{right}", class_="axis")]
     for place in range(1, count + 1):
         drawn += [
@@ -37,8 +37,8 @@ def critical_difference(board: Standings) -> Markup | None:
         ]
     width = min(board.critical_difference, count - 1.0) / max(1, count - 1) * (right - left)
     drawn += [
-        tag("path", d=f"M{left} 14h{width:.1f}M{left} 10v8M{left + width:.1f} 10v8", class_="axis"),
-        text(left, 7, f"critical difference {board.critical_difference:.2f}", class_="tiny"),
+        tag("path", d=f"M{left} 20h{width:.1f}M{left} 16v8M{left + width:.1f} 16v8", class_="axis"),
+        text(left, 12, f"critical difference {board.critical_difference:.2f}", class_="tiny"),
     ]
     half = math.ceil(count / 2)
     below = axis + 10 + 7 * len(groups)

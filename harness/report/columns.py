@@ -44,7 +44,15 @@ def _numbers(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, S
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, BINS + 1)
     counts = [np.histogram(np.clip(found, low, high), edges)[0].astype(float) for found in values]
-    return counts[0], counts[1], [f"{low:.4g}", f"{high:.4g}"]
+    return counts[0], counts[1], [readable(low), readable(high)]
+
+
+def readable(value: float) -> str:
+    """A number of about four digits without an exponent where people would not write one: ``0.125``, ``75.5``, ``556,700``."""
+    if value != 0 and not 1e-3 <= abs(value) < 1e9:
+        return f"{value:.3g}"
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
 
 
 def _categories(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares, Shares, list[str]]:

@@ -16,7 +16,7 @@ from harness.report.section import MOST_COMMANDS, build_section, outline_id
 from harness.report.svg import clipped
 from harness.standings import Standings
 from harness.store import Problem, ResultStore
-from harness.texttable import amount, bracket, number, percent
+from harness.texttable import amount, bracket, chance, number, percent
 from harness.units import FAMILIES
 
 MOST_PICTURED = 120
@@ -44,6 +44,7 @@ def page(
         "amount": amount,
         "bracket": bracket,
         "percent": percent,
+        "chance": chance,
         "clipped": clipped,
         "plural": plural,
         "breakable": breakable,

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import TabOrderError
 from harness.leaderboard import build, main, safe_cell, write
-from harness.notes import in_short
+from harness.notes import in_short, notes
 from harness.standings import Policy
 from harness.store import ResultStore
 from harness.units import normalised, units
@@ -125,10 +125,27 @@ def test_worst_counts_the_failed_cell_as_zero():
     assert rows["tvae"].fd_violation.value == pytest.approx(0.9 * (1 - 0.3))  # raw columns are never imputed
 
 
+def test_a_generator_that_never_worked_is_shown_but_drops_no_dataset():
+    records = [*grid(LEVELS), *(make_record(name, "bad", status="failed") for name in "ab")]
+    board = build(records)
+    rows = rows_by_label(board)
+    assert board.kept == ["a", "b", "c"]
+    assert [row.label for row in board.rows] == ["llm", "ctgan", "tvae", "bad"]
+    assert (rows["bad"].overall, rows["bad"].mean_rank, rows["bad"].reference) == (None, None, False)
+    assert rows["bad"].failures == {"failed": 2}
+    assert rows["llm"].mean_rank.value == pytest.approx(4 / 3)
+    assert board.missing == [("a", "bad"), ("b", "bad"), ("c", "bad")]
+    assert any("not ranked, dropping no dataset: bad" in sentence for sentence in notes(board))
+    # under worst it is the fourth of four on each dataset
+    worst = rows_by_label(build(records, Policy(missing="worst")))
+    assert (worst["bad"].overall.value, worst["bad"].mean_rank.value) == (0.0, 4.0)
+
+
 def test_nothing_is_ranked_when_no_dataset_is_complete():
     board = build([make_record("a", "ctgan"), make_record("b", "tvae")])
     assert board.kept == []
-    assert all(row.mean_rank is None for row in board.rows)
+    assert all(row.mean_rank is None and not row.pareto for row in board.rows)
+    assert in_short(board) == []
 
 
 def test_references_are_shown_but_not_ranked_and_anchor_elo():
