@@ -242,12 +242,20 @@ class ResultStore:
         """Paths of ``record.json`` files in order, and whether a symbolic link (to be looked at) leads there."""
 
         def folders(place: str) -> list[os.DirEntry[str]]:
+            kept = []
             try:
                 with os.scandir(place) as entries:
-                    return sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
+                    found = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
                 problems.append(Problem(Path(place), f"cannot be listed ({error.strerror})."))
                 return []
+            for entry in found:
+                try:
+                    if entry.is_dir():
+                        kept.append(entry)
+                except OSError as error:
+                    problems.append(Problem(Path(entry.path), f"cannot be followed ({error.strerror})."))
+            return kept
 
         for dataset in folders(str(self.runs)) if self.runs.is_dir() else ():
             for generator in folders(dataset.path):
@@ -255,6 +263,8 @@ class ResultStore:
                     path = f"{cell.path}/record.json"
                     if os.path.isfile(path):
                         yield path, any(map(os.path.islink, (dataset.path, generator.path, cell.path, path)))
+                    elif os.path.islink(path):
+                        problems.append(Problem(Path(path), "is a symbolic link that leads to no file."))
 
 
 @contextmanager
