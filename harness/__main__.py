@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from typing import Any
+
+# hydra/launcher/*.yaml stand where the plug-ins have configurations of the same names; Hydra remarks on it every time.
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against", category=UserWarning)
 
 
 def task(config: Any) -> None:

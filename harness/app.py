@@ -7,7 +7,7 @@ import shlex
 import time
 import traceback
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.explain import explain
 from harness.progress import CellProgress, seconds
 from harness.store import ResultStore, safe_name
 from harness.sweep import TOTAL_VARIABLE, JobOutcome, cell_name
+from harness.workers import Share, share_of, slot
 
 SINGLE: list[JobOutcome] = []
 """The outcome of a single run in this process; the command line reads it after Hydra returns."""
@@ -47,13 +48,16 @@ def run(config: DictConfig) -> None:
         return
     number = int(hydra.job.num)
     total = os.environ.get(TOTAL_VARIABLE, "?")
+    share = _share()
+    turn = nullcontext() if share.bounded else slot(Path(hydra.sweep.dir) / ".slots", share.workers)
     with closing(CellProgress(f"[{number + 1}/{total}] {_label(config)}", relay=Relay.wanted())) as progress:
         try:
-            outcome = _run_one(config, progress)
+            with turn:
+                outcome = _run_one(config, progress)
         except (TabOrderError, OmegaConfBaseException) as error:
             outcome = JobOutcome(_label(config), "invalid", "absent", explain(error))
             progress.say(str(outcome.error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             progress.say(traceback.format_exc())
             outcome = JobOutcome(_label(config), "error", "absent", f"{type(error).__name__}: {error}")
         outcome.save(Path(hydra.sweep.dir), number)
@@ -118,27 +122,21 @@ def tracker_of(spec: Mapping[str, Any] | None) -> Any:
 
 
 def _job(plain: Mapping[str, Any]) -> Any:
-    import psutil
-
     from harness.cell import Evaluation, Job
     from harness.isolation import Limits
     from harness.worker import check
 
     choices = HydraConfig.get().runtime.choices
     name = plain["generator_name"] or choices["generator"]
-    workers = _workers()
+    share = _share()
     limits = plain["limits"]
-    memory = (
-        0.9 * psutil.virtual_memory().total / 2**30 / workers
-        if limits["memory_gib"] == "auto"
-        else limits["memory_gib"]
-    )
+    memory = share.memory_gib if limits["memory_gib"] == "auto" else limits["memory_gib"]
     check(plain["generator"])
     evaluation = Evaluation(
         tuple(plain["evaluation"]["metrics"].values()), _integer(plain["evaluation"]["seed"], "evaluation.seed")
     )
     evaluation.identities()  # a mistake in a metric must not show after hours of training
-    threads = _threads(limits["threads"], workers)
+    threads = _threads(limits["threads"], share)
     dataset = _dataset(plain["dataset"])
     return Job(
         dataset=dataset,
@@ -156,7 +154,7 @@ def _job(plain: Mapping[str, Any]) -> Any:
         dataset_params={key: value for key, value in plain["dataset"].items() if _is_parameter(key)},
         command=_command(),
         sweep=plain["sweep"] or choices.get("experiment"),
-        facts={"scale": choices.get("scale"), "workers": workers},
+        facts={"scale": choices.get("scale"), "workers": share.workers},
     )
 
 
@@ -193,22 +191,14 @@ def _dataset(spec: Mapping[str, Any]) -> Any:
     return _LOADED[key]
 
 
-def _workers() -> int:
-    """Cells that run at the same time on this machine under the chosen launcher."""
-    from harness.environment import available_cpus
-
-    launcher = HydraConfig.get().launcher
-    count = launcher.get("n_jobs") if HydraConfig.get().mode == RunMode.MULTIRUN else None
-    if count is None:
-        return 1
-    return available_cpus() if count < 1 else int(count)
+def _share() -> Share:
+    hydra = HydraConfig.get()
+    return share_of(hydra.launcher, hydra.mode == RunMode.MULTIRUN)
 
 
-def _threads(wanted: Any, workers: int) -> int:
-    from harness.environment import available_cpus
-
+def _threads(wanted: Any, share: Share) -> int:
     if wanted is None:
-        return max(1, available_cpus() // workers)
+        return share.threads
     if _integer(wanted, "limits.threads") < 1:
         raise TabOrderError(
             f"limits.threads={wanted} must be at least 1, or null for the machine's, divided among workers."

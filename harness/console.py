@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -25,10 +26,28 @@ if TYPE_CHECKING:  # `--help` ends without them
     from harness.store import ResultStore
     from harness.sweep import Finished, JobOutcome
 
+NO_LAUNCHER = "this launcher's package is not installed; hydra/launcher=ray needs hydra-ray-launcher, in an environment of its own (README, Run on a cluster)"
+
 MISTAKES = (TabOrderError, HydraException, OmegaConfBaseException)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 MOST_NAMED = 20
 """Failed cells named one by one; the rest are counted."""
+
+
+def _launcher_failed(error: Exception) -> int:
+    """A launcher that cannot run, or lost a worker: one sentence, and the sweep's end as far as it came."""
+    _stop_displays()
+    if "Unknown plugin class" in str(error):
+        return say(f"{NO_LAUNCHER} ({error}).", MISTAKE)
+    sweep = _loaded("harness.sweep")
+    if not sweep or not sweep.CONFIGS:
+        raise error
+    traceback.print_exception(error)
+    say(
+        f"the launcher stopped early ({type(error).__name__}); jobs already submitted may still run. The same command goes on from here.",
+        1,
+    )
+    return max(1, _finish(sweep.collect(sweep.CONFIGS[-1])))
 
 
 def guarded(task: Callable[[], Any]) -> int:
@@ -47,9 +66,11 @@ def guarded(task: Callable[[], Any]) -> int:
         return say(explain(error), MISTAKE)
     except OSError as error:
         if error.errno not in UNWRITABLE:
-            raise
+            return _launcher_failed(error)
         sentence = f"{error.filename} cannot be written ({error.strerror}): give another place with store.root=DIR."
         return say(sentence, MISTAKE)
+    except Exception as error:  # of a launcher: what cells do never gets here
+        return _launcher_failed(error)
     finally:
         _stop_displays()
     app, sweep = _loaded("harness.app"), _loaded("harness.sweep")

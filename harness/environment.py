@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -31,6 +32,32 @@ PACKAGES = (
 def available_cpus() -> int:
     """CPU cores this process may use (not those of the machine)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Bytes of memory this process may use: the machine's, or less where a container or scheduler bounds its control group."""
+    import psutil
+
+    bounds = [int(psutil.virtual_memory().total)]
+    with contextlib.suppress(OSError, ValueError):
+        groups = [line.strip().split(":", 2) for line in Path("/proc/self/cgroup").read_text("ascii").splitlines()]
+        for _, controllers, path in groups:
+            if controllers == "":  # version 2
+                bounds += _bounds(Path("/sys/fs/cgroup"), path, "memory.max")
+            elif "memory" in controllers.split(","):
+                bounds += _bounds(Path("/sys/fs/cgroup/memory"), path, "memory.limit_in_bytes")
+    return min(bounds)
+
+
+def _bounds(root: Path, path: str, name: str) -> list[int]:
+    """The bounds set on a control group and on those above it."""
+    group = root / path.lstrip("/")
+    found = []
+    for folder in (group, *group.parents):
+        if folder.is_relative_to(root):
+            with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+                found.append(int((folder / name).read_text("ascii")))
+    return found
 
 
 def _git(*arguments: str) -> str | None:

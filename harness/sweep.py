@@ -121,6 +121,9 @@ def stop_displays() -> None:
 STARTED: list[Path] = []
 """Folders of the sweeps begun in this process."""
 
+CONFIGS: list[DictConfig] = []
+"""Their configurations."""
+
 FINISHED: list[Finished] = []
 """What the callback saw in this process; the command line reads it after Hydra returns."""
 
@@ -137,6 +140,7 @@ class SweepCallback(Callback):
                 raise TabOrderError(choices(name, OUTPUTS, "experiment output"))
         folder = Path(config.hydra.sweep.dir)
         STARTED.append(folder)
+        CONFIGS.append(config)
         if "grids" not in config.hydra.sweeper:  # harness.grids counts its own
             os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
         os.environ[BEGIN_VARIABLE] = str(time.time())
@@ -150,14 +154,18 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Collect."""
-        from omegaconf import OmegaConf
+        FINISHED.append(collect(config))
 
-        stop_displays()
-        folder = Path(config.hydra.sweep.dir)
-        outcomes = read_outcomes(folder)
-        task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
-        task["tracker"] = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else None
-        FINISHED.append(Finished(outcomes, int(os.environ[TOTAL_VARIABLE]), task, folder))
+
+def collect(config: DictConfig) -> Finished:
+    """What the jobs of a sweep have left until now."""
+    from omegaconf import OmegaConf
+
+    stop_displays()
+    folder = Path(config.hydra.sweep.dir)
+    task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
+    task["tracker"] = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else None
+    return Finished(read_outcomes(folder), int(os.environ[TOTAL_VARIABLE]), task, folder)
 
 
 @cache

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
+from harness import cell as cells
 from harness.cell import Evaluation, Job, run_cell
 from harness.datasets import Dataset
 from harness.environments import Environment, python_of
@@ -201,14 +202,22 @@ def test_a_cell_whose_environment_cannot_be_made_says_why_and_is_tried_again(tmp
 
 
 def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatch):
-    made = tmp_path / "cache" / "environments" / Environment.from_config(ENVIRONMENT).folder_name
+    order = []
+    original = cells.ensure, cells.run_isolated
 
-    def slow(*given):
-        time.sleep(4)
-        return made
+    def making(*given):
+        folder = original[0](*given)
+        order.append("made")
+        return folder
 
-    monkeypatch.setattr("harness.cell.ensure", slow)
-    assert cell("works", tmp_path, generate_limits=Limits(timeout_seconds=3.5)).status == "ok"
+    def limited(function, *given, **named):
+        order.append(function)
+        return original[1](function, *given, **named)
+
+    monkeypatch.setattr(cells, "ensure", making)
+    monkeypatch.setattr(cells, "run_isolated", limited)
+    assert cell("works", tmp_path).status == "ok"
+    assert order == ["made", "harness.worker:generate", "harness.worker:score"]
 
 
 def test_the_process_there_dies_with_the_process_here(tmp_path):
