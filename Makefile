@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint bench lock clean
+RAY := .venvs/ray
+PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+.PHONY: help setup demo test lint ray bench lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
 	@echo "make test         set up .venv and run the tests"
 	@echo "make lint         ruff and strict mypy"
+	@echo "make ray          set up .venvs/ray: .venv and the Ray launcher over it"
 	@echo "make bench        speed figures (pytest-benchmark)"
 	@echo "make lock         resolve requirements.lock again from pyproject.toml"
 
@@ -35,6 +39,16 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Only what Ray needs is installed; the rest is seen through from .venv.
+$(RAY)/.ready: requirements-ray.lock $(READY)
+	$(PYTHON) -m venv $(RAY)
+	main=$$($(BIN)/python $(PURELIB)) && own=$$($(RAY)/bin/python $(PURELIB)) && \
+	  echo "import site; site.addsitedir('$$main')" > $$own/taborder.pth
+	$(RAY)/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet -r requirements-ray.lock
+	@touch $@
+
+ray: $(RAY)/.ready
 
 bench: setup
 	$(BIN)/python -m pytest tests/bench -m bench --benchmark-enable --benchmark-columns=median,min,max,rounds
