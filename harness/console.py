@@ -184,4 +184,4 @@ def files(store: ResultStore, folders: Sequence[Path]) -> list[str]:
 def again(words: Sequence[str]) -> str:
     """The command that runs what is missing: the same one, without the wish to redo what is there."""
     kept = [word for word in words if word.partition("=")[0] != "cache"]
-    return f"python -m harness {shlex.join(kept)}".rstrip()
+    return Redactor().text(f"python -m harness {shlex.join(kept)}".rstrip())

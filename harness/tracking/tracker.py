@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from harness.errors import TabOrderError, choices
 from harness.process import Late, LineProcess
 from harness.record import Cell, Record
+from harness.redaction import Redactor
 from harness.store import ResultStore, write_atomic
 from harness.tracking.describe import Run, describe_cell, describe_leaderboard, identify_cell, run_id
 from harness.tracking.watch import Watch
@@ -179,6 +180,8 @@ class WandbTracker:
 
     def _publish(self, run: Run, store: ResultStore, content: str, begin: float, patience: float = 0.0) -> Published:
         deadline = begin + self.timeout
+        hidden = Redactor()  # records are clean; one made by other means may not be
+        run |= {part: hidden.value(run[part]) for part in ("config", "summary", "pages")}
         root = self._root(store)
         ledger = root / "wandb" / "published" / f"{run['id']}.json"
         identity = {

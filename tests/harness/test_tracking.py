@@ -355,8 +355,10 @@ def test_secrets_of_the_environment_reach_no_file(record, store, monkeypatch, tm
     netrc.write_text("machine api.wandb.ai login user password sentinel-netrc-5f2c\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    publish(WandbTracker(mode="offline"), record, store)
-    assert len(offline_runs(store.root)) == 1
+    told = replace(record, command=f"python -m harness +generator.key={SENTINELS['OPENAI_API_KEY']}")  # not on disk
+    publish(WandbTracker(mode="offline"), told, store)
+    (run,) = offline_runs(store.root)
+    assert run["config"]["command"] == "python -m harness +generator.key=[redacted]"
     files = [path for path in store.root.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if b"sentinel-" in path.read_bytes()]
