@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.commands import Command
+from harness.display import overall
 from harness.errors import TabOrderError, choices
 from harness.store import ResultStore
 from harness.tracking import WandbTracker
@@ -74,6 +76,7 @@ def sync(store: ResultStore, tracker: WandbTracker, output: Path) -> Outcome:
         raise TabOrderError(
             f"there is no record under {store.runs}: give the folder a sweep wrote to as store.root=DIR."
         )
+    begin = time.monotonic()
     for number, record in enumerate(records, start=1):
         cell = record.cell
         try:
@@ -82,10 +85,8 @@ def sync(store: ResultStore, tracker: WandbTracker, output: Path) -> Outcome:
             published = Published("failed", note=str(error))
         outcome.add(published)
         where = f" {published.where}" if published.where else ""
-        print(
-            f"[{number}/{len(records)}] {cell.dataset} {cell.generator} seed {cell.seed}: {published.how}{where}",
-            flush=True,
-        )
+        pace = overall(number, len(records), time.monotonic() - begin)
+        print(f"[{pace}] {cell.dataset} {cell.generator} seed {cell.seed}: {published.how}{where}", flush=True)
     from harness import leaderboard
 
     leaderboard.write(store, output)
