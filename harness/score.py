@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.commands import Command
 from harness.errors import TabOrderError
 from harness.record import Score, finite
+from harness.scoretable import family_table, reasons, score_table
 from harness.scoring import Scored, Table, load_metrics, load_rules, score_tables
 from harness.store import write_atomic
+from harness.violations import broken_rows, write_broken
 
 SCORE_VERSION = 1
 
@@ -31,6 +33,7 @@ COMMAND = Command(
             single-column dependencies are mined on train and kept where they hold on test""",
         "evaluation=NAME": "default, quick, or a YAML file like conf/evaluation/default.yaml (default: default)",
         "output=FILE.json": "where the scores go as JSON (default: only the printed table)",
+        "broken=FILE.csv": "where the synthetic rows go that break a rule or dependency, with what they break",
         "missing=CELL,CELL": "cells that stand for a missing value, beside the empty cell, e.g. missing=NA,?",
         "anchors=DIR": "a folder that keeps the anchors for the next call with the same real tables",
         "seed=N": "seed of the evaluation (default: 0)",
@@ -46,36 +49,23 @@ def evaluate(train: Table, test: Table, synthetic: Table, **options: Any) -> tup
     return score_tables(train, test, synthetic, **options).scores
 
 
-DETAILS = ("_by_value.", "_by_key.", "_by_column.", "_by_category.")
-
-
-def headlines(scores: Sequence[Score]) -> list[Score]:
-    """Scores without those that detail another one (by column, dependency, rule, category)."""
-    names = {score.metric for score in scores}
-
-    def detail(name: str) -> bool:
-        parts = name.split(".")
-        return any(".".join(parts[:n]) in names for n in range(1, len(parts))) or any(d in name for d in DETAILS)
-
-    return [score for score in scores if not detail(score.metric)]
-
-
-def format_table(scores: Sequence[Score]) -> str:
-    """Headline scores as text: value, anchors and direction, one line each; reasons for missing values below."""
-    rows = headlines(scores)
-    width = max(len(score.metric) for score in rows)
-    lines = [f"{'score'.ljust(width)} {'value':>10} {'real':>10} {'floor':>10}  better"]
-    for score in rows:
-        cells = " ".join(_number(x).rjust(10) for x in (score.value, score.real, score.floor))
-        lines.append(f"{score.metric.ljust(width)} {cells}  {'higher' if score.goal == 'max' else 'lower'}")
-    lines += [f"{score.metric}: {score.error}" for score in rows if score.value is None]
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+def format_text(scored: Scored) -> str:
+    """What the command prints: what was judged, families, headline scores, reasons for missing ones, dependencies, invalid cells."""
+    dataset, scores = scored.dataset, scored.scores
+    target = f"target {dataset.schema.target} ({dataset.schema.task})" if dataset.schema.target else "no target"
+    sizes = f"{len(dataset.train):,} train and {len(dataset.test):,} test rows"
+    parts = [
+        f"{scored.rows:,} synthetic rows × {len(dataset.schema.columns)} columns against {sizes}; {target}.",
+        family_table(scores),
+        "Where a table lies between columns drawn independently (floor, 0) and held-out real rows (real, 1):",
+        score_table(scores),
+        *(["Without value:\n" + "\n".join(reasons(scores))] if reasons(scores) else []),
+        f"Dependencies: {', '.join(map(str, dataset.fds)) or 'none'}.",
+    ]
+    if scored.invalid:
+        cells = ", ".join(f"{count} in {name}" for name, count in scored.invalid.items())
+        parts.append(f"Cells that are no value of their column, taken as missing: {cells}.")
+    return "\n\n".join(part for part in parts if part)
 
 
 def to_json(scored: Scored) -> str:
@@ -121,16 +111,23 @@ def run(words: Sequence[str]) -> str:
         jobs=max(_whole(given, "jobs", cores), 1),
         **options,
     )
-    text = format_table(scored.scores)
-    fds = ", ".join(map(str, scored.dataset.fds)) or "none"
-    text += f"\nDependencies {'used' if 'fds' in options else 'found and used'}: {fds}."
+    text = format_text(scored)
     if given.get("output"):
-        try:
-            write_atomic(Path(given["output"]), to_json(scored).encode())
-        except OSError as error:
-            raise TabOrderError(f"cannot write output={given['output']} ({error}): choose another place.") from None
-        text += f"\nAll {len(scored.scores)} scores: {given['output']}"
+        _write("output", given["output"], lambda path: write_atomic(path, to_json(scored).encode()))
+        text += f"\n\nAll {len(scored.scores)} scores: {given['output']}"
+    if given.get("broken"):
+        rows = broken_rows(scored.dataset, scored.synthetic)
+        _write("broken", given["broken"], lambda path: write_broken(rows, scored.dataset.schema, path))
+        text += f"\n\n{len(rows):,} rows that break a rule or dependency: {given['broken']}"
     return text
+
+
+def _write(key: str, place: str, write: Callable[[Path], object]) -> None:
+    try:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        write(Path(place))
+    except OSError as error:
+        raise TabOrderError(f"cannot write {key}={place} ({error}): choose another place.") from None
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -33,14 +33,19 @@ class Scored:
     Attributes:
         scores: all of them.
         dataset: the real tables with rules and dependencies.
-        rows: of the synthetic table.
+        synthetic: the table that was judged, canonical.
         invalid: invalid cells of the synthetic table by column.
     """
 
     scores: tuple[Score, ...]
     dataset: Dataset
-    rows: int
+    synthetic: pd.DataFrame
     invalid: Mapping[str, int]
+
+    @property
+    def rows(self) -> int:
+        """Of the synthetic table."""
+        return len(self.synthetic)
 
 
 def score_tables(
@@ -105,7 +110,7 @@ def score_tables(
         anchors=None if anchors is None else Path(anchors),
         jobs=jobs,
     )
-    return Scored(scores, dataset, len(table), invalid)
+    return Scored(scores, dataset, table, invalid)
 
 
 def _dataset(train: Table, test: Table, target: str | None, task: Task | None, missing: Sequence[str]) -> Dataset:

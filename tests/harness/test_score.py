@@ -14,6 +14,7 @@ import pytest
 from harness import score
 from harness.errors import TabOrderError
 from harness.scoring import load_metrics, load_rules, score_tables
+from harness.violations import broken_rows, row_violations
 
 
 def rows(count: int, seed: int) -> pd.DataFrame:
@@ -51,12 +52,51 @@ def test_csv_to_json_and_a_table(files, capsys) -> None:
     assert found["dependencies.fd_violation_rate.city→country"]["value"] == pytest.approx(12 / 120)
     assert found["dependencies.fd_violation_rate"]["real"] == 0
     assert found["ml_efficacy.hgb.accuracy"]["real"] > 0.9
-    lines = {line.split()[0]: line.split() for line in printed.splitlines() if line}
+    lines = {
+        cells[0]: cells[1:] for line in printed.splitlines() if (cells := [c.strip() for c in line.split("|")[1:-1]])
+    }
     # city→country and country→city at .1; size→price and price→size, found too, at 0: the mean of four is .05.
-    assert lines["dependencies.fd_violation_rate"][1:3] == ["0.0500", "0.0000"]
+    assert lines["score"] == ["value", "real", "floor", "0–1", "better"]
+    assert lines["dependencies.fd_violation_rate"][:2] == ["0.0500", "0.0000"]
     assert lines["dependencies.fd_violation_rate"][-1] == "lower"
+    between = found["dependencies.fd_violation_rate"]
+    scaled = (between["value"] - between["floor"]) / (between["real"] - between["floor"])
+    assert lines["dependencies.fd_violation_rate"][3] == f"{scaled:.2f}"
+    assert lines["Dependencies"] == [
+        f"{scaled:.2f}",
+        "dependencies.fd_violation_rate",
+    ]  # the family, as on the leaderboard
     assert "distribution.column_shapes.size" not in lines  # details are in the file only
+    assert "rules.violation_rate: dataset 'scored' states no domain rules (rules)." in printed
+    assert "120 synthetic rows × 4 columns against 200 train and 80 test rows; target city (classification)." in printed
     assert str(output) in printed
+    table = [line for line in printed.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in table)
+    assert any(set(line) <= set("|-:") for line in table)  # Markdown, to be pasted
+
+
+def test_rows_that_break_something_are_written_with_what_they_break(files, capsys) -> None:
+    output = Path(files["folder"]) / "out" / "broken.csv"
+    assert score.main(words(files, f"broken={output}")) == 0
+    rows = pd.read_csv(output)
+    assert list(rows.columns) == ["city", "country", "size", "price", "breaks"]
+    assert set(rows["breaks"]) == {"city→country; country→city"}
+    made = pd.read_csv(files["synthetic"])
+    pd.testing.assert_frame_equal(rows.drop(columns="breaks"), made.iloc[:12])
+    assert f"12 rows that break a rule or dependency: {output}" in capsys.readouterr().out
+
+
+def test_row_level_masks_have_the_rates_as_means(files) -> None:
+    rules = [{"name": "low", "type": "range", "column": "size", "max": 60}]
+    scored = score_tables(files["train"], files["test"], files["synthetic"], rules=rules, metrics=load_metrics("quick"))
+    masks = row_violations(scored.dataset, scored.synthetic)
+    found = {one.metric: one.value for one in scored.scores}
+    assert masks["low"].mean() == found["rules.violation_rate.low"]
+    assert masks["low"].tolist() == (scored.synthetic["size"] > 60).tolist()
+    for fd in scored.dataset.fds:
+        assert masks[str(fd)].mean() == found[f"dependencies.fd_violation_rate.{fd}"]
+    broken = broken_rows(scored.dataset, scored.synthetic)
+    assert broken.index.tolist() == np.flatnonzero(masks.any(axis=1)).tolist()
 
 
 def test_csv_parquet_and_frames_give_the_same_scores(files) -> None:
@@ -70,6 +110,19 @@ def test_csv_parquet_and_frames_give_the_same_scores(files) -> None:
     frames = [pd.read_csv(files[name]) for name in names]
     assert csv == values(*frames)
     assert csv == values(*(frame[frame.columns[::-1]] if i else frame for i, frame in enumerate(frames)))
+
+
+def test_frames_of_any_dtype_give_the_same_scores(files) -> None:
+    frames = [pd.read_csv(files[name]) for name in ("train", "test", "synthetic")]
+    ways = (
+        lambda t: t,
+        lambda t: t.astype(str),
+        lambda t: t.convert_dtypes(dtype_backend="pyarrow"),
+        lambda t: t.assign(size=t["size"].astype(float), city=t["city"].astype("category")),
+    )
+    found = [score.evaluate(*map(way, frames), target="city", metrics=load_metrics("quick")) for way in ways]
+    values = [{one.metric: (one.value, one.real, one.floor) for one in scores} for scores in found]
+    assert all(other == values[0] for other in values)
 
 
 def test_rules_file_with_rules_fds_and_condition(files, tmp_path) -> None:
@@ -156,6 +209,7 @@ MISTAKES = {
     ),
     "not yaml": (lambda f: words(f, f"rules={broken(f, 'r.yaml', '[')}"), "is not valid YAML"),
     "output": (lambda f: words(f, "output=/dev/null/score.json"), "cannot write output=/dev/null/score.json"),
+    "broken": (lambda f: words(f, "broken=/dev/null/rows.csv"), "cannot write broken=/dev/null/rows.csv"),
     "condition": (lambda f: words(f, "condition=cities"), "unknown column 'cities'"),
 }  # fmt: skip
 
