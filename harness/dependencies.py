@@ -7,7 +7,7 @@ Throughout, a missing cell is a value like any other, and a float column is comp
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -162,10 +162,16 @@ class Encoder:
 
     Single columns are coded in the order of their values (numbers by size, texts by code point, missing last), so nothing
     depends on the order of rows. The frames must not change while the encoder is in use.
+
+    Args:
+        schema: of all frames.
+        *frames: the tables.
+        read: gives a column's codes over all frames where somebody has them already; the order of values is then theirs.
     """
 
-    def __init__(self, schema: Schema, *frames: pd.DataFrame) -> None:
+    def __init__(self, schema: Schema, *frames: pd.DataFrame, read: Callable[[str], Codes] | None = None) -> None:
         self.schema = schema
+        self._read = read or self._encode
         self.frames = frames
         self.lengths = tuple(len(frame) for frame in frames)
         self._kept: dict[tuple[str, ...], Codes] = {}
@@ -174,13 +180,11 @@ class Encoder:
         """Codes of the tuples of values in ``names``, over all frames, one after the other."""
         key = tuple(names)
         if key not in self._kept:
-            if len(key) == 1:
-                column = self.schema[key[0]]
-                cells = pd.concat([frame[key[0]] for frame in self.frames], ignore_index=True)
-                self._kept[key] = encode_column(column, cells)
-            else:
-                self._kept[key] = join(self.codes(key[:-1]), self.codes(key[-1:]))
+            self._kept[key] = self._read(key[0]) if len(key) == 1 else join(self.codes(key[:-1]), self.codes(key[-1:]))
         return self._kept[key]
+
+    def _encode(self, name: str) -> Codes:
+        return encode_column(self.schema[name], pd.concat([frame[name] for frame in self.frames], ignore_index=True))
 
 
 def encode_column(column: Column, cells: pd.Series[Any]) -> Codes:
@@ -295,13 +299,21 @@ def any_violation(results: Iterable[FDViolation]) -> Mask:
     return result
 
 
-def mine(frame: pd.DataFrame, schema: Schema, options: MiningOptions | None = None, **changes: Any) -> MiningResult:
+def mine(
+    frame: pd.DataFrame,
+    schema: Schema,
+    options: MiningOptions | None = None,
+    *,
+    encoder: Encoder | None = None,
+    **changes: Any,
+) -> MiningResult:
     """Find the minimal functional dependencies of a canonical table.
 
     Args:
         frame: the rows; not changed.
         schema: its columns.
         options: what to look for; the defaults of :class:`MiningOptions` when ``None``.
+        encoder: ``Encoder(schema, frame)`` when there is one already.
         **changes: single options, by name, e.g. ``mine(frame, schema, max_lhs=1, max_g3=0.05)``.
 
     Raises:
@@ -311,6 +323,6 @@ def mine(frame: pd.DataFrame, schema: Schema, options: MiningOptions | None = No
 
     began = time.monotonic()
     options = (options or MiningOptions()).changed(changes)
-    encoder = Encoder(schema, frame)
+    encoder = encoder or Encoder(schema, frame)
     columns = [encoder.codes((name,)) for name in schema.names]
     return fd_mining.search(schema.names, columns, options, began=began)

@@ -15,7 +15,8 @@ point_in_polygon  x, y, key or fixed_key, resource, key_field    the point is no
 range_by_key      key, column, bounds: {key: [min, max]}         the number lies outside its key's bounds (null: open)
 ================= ============================================== ====================================================
 
-Where a rule looks up a key (map, point_in_polygon, range_by_key), a key that is not listed breaks it.
+Where a rule looks up a key (map, point_in_polygon, range_by_key), a key that is not listed breaks it. Floats are judged at the
+decimals of the real column, as in functional dependencies: 3.5000001 is 3.5 where real cells have one decimal.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Rule:
         key: the column whose categories the rule treats apart (states of a polygon rule), or ``None``.
         breaks: rows, as a frame without missing cells in ``columns``, to a mask of those that break the rule.
         missing_violates: whether a row with a missing cell in ``columns`` breaks it.
+        decimals: of the float columns among ``columns`` that have them.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Rule:
     key: str | None
     breaks: Broken
     missing_violates: bool
+    decimals: Mapping[str, int]
 
     def violations(self, frame: pd.DataFrame) -> Mask:
         """The rows of a canonical frame that break the rule, shape (rows,); ``True`` is a violation.
@@ -61,6 +64,8 @@ class Rule:
             TabOrderError: when a file the rule needs is not there or cannot be read.
         """
         used: pd.DataFrame = frame[list(self.columns)]
+        if self.decimals:
+            used = used.assign(**{name: np.round(used[name], places) for name, places in self.decimals.items()})
         missing = used.isna().to_numpy().any(axis=1)
         mask = np.full(len(frame), self.missing_violates)
         mask[~missing] = self.breaks(used.iloc[np.flatnonzero(~missing)] if missing.any() else used)
@@ -159,7 +164,9 @@ def _parse(rule: Any, position: int, schema: Schema, resources: Mapping[str, str
     for key in BUILDERS[kind][0]:
         spec.get(key)
     columns, key, breaks = BUILDERS[kind][2](spec)
-    return Rule(rule["name"], tuple(columns), key, breaks, missing == "violate")
+    decimals = {name: schema[name].decimals for name in columns if schema[name].kind == "float"}
+    known = {name: places for name, places in decimals.items() if places is not None}
+    return Rule(rule["name"], tuple(columns), key, breaks, missing == "violate", known)
 
 
 def _shape(kind: str) -> str:

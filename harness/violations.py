@@ -8,7 +8,9 @@ import pandas as pd
 
 from harness.datasets.base import Dataset
 from harness.datasets.writing import write_csv
-from harness.dependencies import Encoder, violations
+from harness.dependencies import violations
+from harness.metrics.base import EvalInput
+from harness.metrics.encoding import encoder as shared_encoder
 from harness.rules import parse_rules
 from harness.table import Column, Schema
 
@@ -29,7 +31,9 @@ def row_violations(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
     """
     rules = parse_rules(dataset.rules, dataset.schema, dataset.resources)
     masks = {rule.name: rule.violations(frame) for rule in rules}
-    encoder = Encoder(dataset.schema, dataset.train, frame)
+    encoder = shared_encoder(
+        EvalInput(dataset.train, dataset.test, frame, dataset.schema, dataset, 0), "train", "synthetic"
+    )
     for fd in dataset.fds:
         masks[str(fd)] = violations(fd, dataset.train, frame, dataset.schema, encoder=encoder).mask
     return pd.DataFrame(masks, index=frame.index, dtype=bool)

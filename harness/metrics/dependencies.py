@@ -19,7 +19,9 @@ from harness.dependencies import (
     mine,
     violations,
 )
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
+from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
+from harness.metrics.encoding import codes
+from harness.metrics.encoding import encoder as shared_encoder
 
 RATES = {
     "fd_violation_rate": ("rate", ""),
@@ -52,7 +54,7 @@ class FDViolations:
 
     max_values: int = 100
     name = "dependencies.fd"
-    version = 1
+    version = 2
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 
@@ -65,7 +67,7 @@ class FDViolations:
         """Measure every curated dependency."""
         if not data.dataset.fds:
             raise NotComputable(f"dataset '{data.dataset.name}' states no functional dependencies (fds).")
-        encoder = Encoder(data.schema, data.train, data.synthetic)
+        encoder = shared_encoder(data, "train", "synthetic")
         fds = data.dataset.fds
         found = {fd: violations(fd, data.train, data.synthetic, data.schema, encoder=encoder) for fd in fds}
         values: list[Value] = []
@@ -84,20 +86,14 @@ class FDViolations:
     def _each_value(self, data: EvalInput, fd: FunctionalDependency, known: IntArray, rates: Any) -> list[Value]:
         if len(fd.lhs) > 1 or len(known) > self.max_values:
             return []
-        encoder = Encoder(data.schema, data.train)
-        codes = encoder.codes(fd.lhs).values
-        first = np.sort(np.unique(codes, return_index=True)[1])
-        labels = {code: _text(data.train[fd.lhs[0]].iloc[row]) for code, row in zip(codes[first], first, strict=True)}
-        names = [f"dependencies.fd_violation_rate_by_value.{fd}.{labels[code]}" for code in sorted(labels)]
+        labels = codes(data, fd.lhs[0]).labels
+        texts = [str(labels[code]) if code < len(labels) else "missing" for code in known]
+        names = [f"dependencies.fd_violation_rate_by_value.{fd}.{text}" for text in texts]
         reason = "no synthetic row has this left side."
         return [
             Value(name, None, "min", error=reason) if np.isnan(rate) else Value(name, float(rate), "min")
             for name, rate in zip(names, rates, strict=True)
         ]
-
-
-def _text(value: Any) -> str:
-    return "missing" if value is None or value != value else str(value)
 
 
 def _summary(rate: str, each: Mapping[FunctionalDependency, float | None], reason: str = "") -> list[Value]:
@@ -154,16 +150,24 @@ class FDSet:
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Mine both tables and compare."""
-        tables = {"training": data.train, "synthetic": data.synthetic}
-        mined = {role: mine(frame, data.schema, max_lhs=self.max_lhs) for role, frame in tables.items()}
+        roles: dict[str, Role] = {"training": "train", "synthetic": "synthetic"}
+        mined = {
+            name: mine(data.table(role), data.schema, max_lhs=self.max_lhs, encoder=shared_encoder(data, role))
+            for name, role in roles.items()
+        }
         for role, result in mined.items():
             if result.limit_hit:
                 raise NotComputable(f"mining the {role} table did not end within its time limit.")
-        holds = {role: _Theory.of(mined[role], tables[role]) for role in tables}
+        holds = {name: _Theory.of(mined[name], _constants(data, role)) for name, role in roles.items()}
         return [
             _kept(f"{self.name}_recall", "training", mined["training"], holds["synthetic"]),
             _kept(f"{self.name}_precision", "synthetic", mined["synthetic"], holds["training"]),
         ]
+
+
+def _constants(data: EvalInput, role: Role) -> frozenset[str]:
+    """Columns of one value."""
+    return frozenset(name for name in data.schema.names if (values := codes(data, name).of(role)).min() == values.max())
 
 
 def _kept(name: str, role: str, mined: MiningResult, theory: _Theory) -> Value:
@@ -180,8 +184,7 @@ class _Theory:
     constants: frozenset[str]
 
     @classmethod
-    def of(cls, mined: MiningResult, frame: Any) -> _Theory:
-        constants = frozenset(name for name in frame.columns if frame[name].nunique(dropna=False) <= 1)
+    def of(cls, mined: MiningResult, constants: frozenset[str]) -> _Theory:
         return cls((*mined.fds, *(fd for fd, _ in mined.rejected)), constants)
 
     def implies(self, fd: FunctionalDependency) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.dependencies import encode_column
+from harness.dependencies import Codes, Encoder, encode_column
 from harness.metrics.base import EvalInput, NotComputable, Role
 from harness.table import Schema
 
@@ -72,7 +72,9 @@ def _read(data: EvalInput, name: str) -> ColumnCodes:
     values = coded.values
     values[missing] = -1
     labels = np.empty(size, dtype=object)
-    labels[values[~missing]] = cells.to_numpy(object)[~missing]
+    labels[values[~missing][::-1]] = cells.to_numpy(object)[~missing][
+        ::-1
+    ]  # where several are one value, the first cell's
     first, second = len(data.train), len(data.train) + len(data.test)
     return ColumnCodes(values[:first], values[first:second], values[second:], labels)
 
@@ -92,19 +94,21 @@ def _counts(coded: ColumnCodes) -> list[Ints]:
 def _canonical(data: EvalInput, name: str, coded: ColumnCodes) -> Ints:
     """An order of a column's categories that their names do not decide.
 
-    By frequency in train, then test, then the synthetic table; among equals by a fingerprint of the rows that hold them. Only
-    categories that these do not tell apart, which are then (but for accidents) interchangeable, follow their names.
+    By frequency in train, then test; among equals by a fingerprint of the real rows that hold them, then by the synthetic ones. Only
+    categories that all this does not tell apart, which are then (but for accidents) interchangeable, follow their names.
     """
-    keys = [-count for count in _counts(coded)]
-    order = np.lexsort([np.arange(coded.size), *keys[::-1]])
-    ranked = np.column_stack(keys)[order]
-    if not (ranked[1:] == ranked[:-1]).all(axis=1).any():
-        return order.astype(np.int64)
-    for role in ROLES:
-        values, prints = coded.of(role), _fingerprints(data, role)
-        present = values >= 0
-        keys.append(np.bincount(values[present], weights=prints[present], minlength=coded.size))
+    train, test, synthetic = (-count for count in _counts(coded))
+    keys: list[Ints | Floats] = [train, test]
+    if len(np.unique(train * (len(data.test) + 1) + test)) < coded.size:
+        prints = [_by_category(coded.of(role), _fingerprints(data, role), coded.size) for role in ROLES]
+        keys += [*prints[:2], synthetic, prints[2]]
     return np.lexsort([np.arange(coded.size), *keys[::-1]]).astype(np.int64)
+
+
+def _by_category(values: Ints, prints: Floats, size: int) -> Floats:
+    """Sums over the rows of each code."""
+    present = values >= 0
+    return np.asarray(np.bincount(values[present], weights=prints[present], minlength=size), dtype=float)
 
 
 def _fingerprints(data: EvalInput, role: Role) -> Floats:
@@ -133,6 +137,17 @@ def _mix(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def encoder(data: EvalInput, *roles: Role) -> Encoder:
+    """Some of the tables, one after the other, as dependencies are measured on them: with the shared codes."""
+
+    def read(name: str) -> Codes:
+        coded = codes(data, name)
+        values = np.concatenate([coded.of(role) for role in roles])
+        return Codes(np.where(values < 0, coded.size, values), coded.size + 1)
+
+    return Encoder(data.schema, *(data.table(role) for role in roles), read=read)
 
 
 def floats(data: EvalInput, role: Role, name: str) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 from harness.errors import TabOrderError, choices
 from harness.metrics.base import EvalInput, Goal, RealAnchor, Value, params_of
 from harness.metrics.encoding import Floats, Ints, codes, floats
-from harness.metrics.nearest import mixed_rows, nearest, require_pairs
+from harness.metrics.nearest import EXACT, mixed_rows, nearest, require_pairs
 from harness.seeding import rng
 
 Side = Literal["test", "synthetic"]
@@ -113,7 +113,8 @@ class SupportOverlap:
     - ``distribution.beta_recall``: let R(β) be the share of test rows whose nearest synthetic row is no further than their nearest
       other test row, and lies among the share β of such rows nearest to the synthetic centre. The value is 1 − Σ|R(β) − β| / Σβ.
 
-    Distances are Euclidean; for those to a centre, missing numbers lie at the training mean.
+    Distances are Euclidean; for those to a centre, missing numbers lie at the training mean. Of several nearest synthetic rows the
+    one whose cells come first counts, so that their order in the table does not.
 
     Args:
         measure: ``alpha_precision`` or ``beta_recall``.
@@ -122,7 +123,7 @@ class SupportOverlap:
 
     measure: Literal["alpha_precision", "beta_recall"]
     max_pairs: int = 4_000_000_000
-    version = 1
+    version = 2
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
 
@@ -150,9 +151,10 @@ class SupportOverlap:
         else:
             require_pairs(len(data.test) * (len(data.test) + len(data.synthetic)), self.max_pairs)
             test = mixed_rows(data, "test")
-            near = nearest(test, mixed_rows(data, "synthetic"), squared=True)
+            order = _by_cells(data)
+            near = nearest(test, mixed_rows(data, "synthetic").take(order), squared=True)
             covered = near.first <= nearest(test, test, squared=True).second
-            depth = to_centre(data, "synthetic", "synthetic")[near.index]
+            depth = to_centre(data, "synthetic", "synthetic")[order][near.index]
             curve = np.array([np.mean(covered & (depth <= radius)) for radius in np.quantile(depth, levels)])
         return [Value(self.name, float(1 - np.abs(curve - levels).sum() / levels.sum()), "max")]
 
@@ -168,4 +170,10 @@ def to_centre(data: EvalInput, role: Side, of: Side) -> Floats:
             coded = codes(data, name)
             share = np.bincount(coded.of(of) + 1, minlength=coded.size + 1) / len(data.table(of))
             total += (1 - 2 * share[coded.of(role) + 1] + np.sum(share**2)) / 2
-    return np.sqrt(np.maximum(total, 0.0))
+    return np.asarray(np.sqrt(np.maximum(np.round(total, EXACT), 0.0)))
+
+
+def _by_cells(data: EvalInput) -> Ints:
+    """An order of the synthetic rows that their cells alone decide."""
+    names = sorted(data.schema.names, reverse=True)
+    return np.lexsort([codes(data, name).synthetic for name in names]).astype(np.int64)

@@ -19,6 +19,8 @@ from harness.rules import Mask, Rule, parse_rules
 class RuleViolations:
     """Rows that break domain rules. All are shares of the synthetic rows; lower is better.
 
+    In the words of Stoian et al. (2024), the mean is the samplewise constraint violation coverage, the last one the violation rate.
+
     - ``rules.violation_rate``: mean over rules, and ``rules.violation_rate.<rule>`` each;
     - ``rules.violation_rate_macro.<rule>``: for a rule with keys (states, say), the share within each key of the training rows,
       averaged over the keys present; ``rules.violation_rate_by_key.<rule>.<key>`` is each, up to ``max_keys`` keys;
@@ -27,7 +29,7 @@ class RuleViolations:
 
     max_keys: int = 100
     name = "rules.violation_rate"
-    version = 1
+    version = 2
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
 

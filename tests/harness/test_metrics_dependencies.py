@@ -96,6 +96,15 @@ def test_an_approximate_dependency_is_compared_with_its_real_error() -> None:
     assert same["dependencies.fd_violation_rate"] == pytest.approx(0.2)
 
 
+def test_equally_frequent_answers_are_not_chosen_by_name() -> None:
+    real = {"state": ["MA", "MA", "AZ", "AZ"], "bird": ["tit", "wren", "tit", "wren"]}
+    made = {"state": ["MA"] * 3, "bird": ["tit", "tit", "wren"]}
+    for names in ({"tit": "tit", "wren": "wren"}, {"tit": "z", "wren": "a"}):
+        cells = [{**table, "bird": [names[bird] for bird in table["bird"]]} for table in (real, real, made)]
+        found = numbers(FDViolations(), inputs(KINDS, *cells, fds=[(["state"], "bird")]))
+        assert found["dependencies.fd_violation_rate"] == pytest.approx(1 / 3)
+
+
 def chain(rows: int, break_b: bool = False, extra: bool = False):
     """a→b→c, and d alone (or, with ``extra``, determined by c)."""
     generator = np.random.default_rng(0)

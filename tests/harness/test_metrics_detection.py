@@ -51,6 +51,26 @@ def test_copies_fall_far_below_a_half_and_are_flagged() -> None:
     assert fresh["detection.roc_auc_copying"] == 0
 
 
+def test_sniff_by_hand() -> None:
+    # Real rows are (a, p) and (b, q), half each; resampled ones all four pairs, a quarter each. So the forest takes (a, p) and (b, q)
+    # for real and the other two not: all test rows pass, and of the synthetic rows the first half. (1 + 1/2)/2 = 3/4.
+    kinds = {"c": "categorical", "d": "categorical"}
+    real = {"c": ["a", "b"] * 200, "d": ["p", "q"] * 200}
+    made = {"c": ["a"] * 100, "d": ["p"] * 50 + ["q"] * 50}
+    found = numbers(SniffTest(), inputs(kinds, real, real, made))
+    assert found == {"detection.sniff_accuracy": 0.75, "detection.sniff_real_share": 0.5}
+
+
+def test_two_sample_test_of_what_is_apart_and_of_what_is_one() -> None:
+    kinds = {"c": "categorical"}
+    apart = inputs(kinds, {"c": ["a"] * 60}, {"c": ["a"]}, {"c": ["b"] * 60})
+    assert numbers(TwoSampleTest(), apart) == {"detection.roc_auc": 1.0, "detection.roc_auc_copying": 0.0}
+    one = inputs(kinds, {"c": ["a"] * 60}, {"c": ["a"]}, {"c": ["a"] * 60})
+    assert numbers(TwoSampleTest(), one) == {"detection.roc_auc": 0.5, "detection.roc_auc_copying": 0.0}
+    nothing = inputs(kinds, {"c": [None] * 9}, {"c": [None]}, {"c": [None] * 9})
+    assert numbers(TwoSampleTest(), nothing)["detection.roc_auc"] == 0.5
+
+
 def test_sniff_accuracy_is_the_mean_of_both_sides() -> None:
     found = measure(SniffTest(), related(500, 0))  # a copy of the training rows
     # The forest knows its training rows: (almost) all synthetic ones pass for real, so the accuracy is half that on test rows.

@@ -111,6 +111,20 @@ def test_sliced_wasserstein_of_a_shift_is_the_shift_seen_along_the_directions() 
     assert same == pytest.approx(0, abs=1e-12)
 
 
+def test_alpha_precision_and_beta_recall_by_hand() -> None:
+    # Levels are k/29 for k = 0…29; their sum is 15.
+    # α: all test rows lie at distance 1 from their centre 0, so every ball holds what lies within 1: half of the synthetic rows.
+    # 1 − Σ|1/2 − k/29|/15 = 1 − (15 − 210/29)/15 = 14/29.
+    real = {"x": [-1.0, 1.0, -1.0, 1.0]}
+    data = inputs({"x": "float"}, real, real, {"x": [0.5, 3.0]})
+    assert numbers(SupportOverlap("alpha_precision"), data)["distribution.alpha_precision"] == pytest.approx(14 / 29)
+    # β: every test row is 10 from the nearest other one. Of 0, 10, 20, 30 the last is 20 from the nearest synthetic row, so 3/4 are
+    # covered; both synthetic rows are 5 from their centre, so no level leaves one out. 1 − Σ|3/4 − k/29|/15 = 21/58.
+    real = {"x": [0.0, 10.0, 20.0, 30.0]}
+    data = inputs({"x": "float"}, real, real, {"x": [0.0, 10.0]})
+    assert numbers(SupportOverlap("beta_recall"), data)["distribution.beta_recall"] == pytest.approx(21 / 58)
+
+
 def test_alpha_precision_is_lost_by_rows_that_are_all_too_typical() -> None:
     generator = np.random.default_rng(0)
     real = {"x": list(generator.normal(size=500)), "c": ["a"] * 500}
@@ -130,6 +144,19 @@ def test_beta_recall_is_lost_by_rows_that_cover_one_spot() -> None:
     spot = {"x": [0.0] * 500, "c": ["a"] * 500}
     assert numbers(metric, inputs(KINDS, real, real, real))["distribution.beta_recall"] > 0.95
     assert numbers(metric, inputs(KINDS, real, real, spot))["distribution.beta_recall"] < 0.1
+
+
+def test_equally_near_rows_may_come_in_any_order() -> None:
+    generator = np.random.default_rng(0)
+    kinds = dict.fromkeys("abcd", "categorical")
+    draw = lambda n: {name: list(generator.choice(list("pqr"), n, p=[0.6, 0.3, 0.1])) for name in kinds}  # noqa: E731
+    real, made = draw(60), draw(40)
+    orders = [np.arange(40), np.arange(40)[::-1], generator.permutation(40)]
+    tables = [{name: [cells[i] for i in order] for name, cells in made.items()} for order in orders]
+    found = {
+        numbers(SupportOverlap("beta_recall"), inputs(kinds, real, real, t))["distribution.beta_recall"] for t in tables
+    }
+    assert len(found) == 1
 
 
 def test_beta_recall_refuses_what_would_take_hours() -> None:

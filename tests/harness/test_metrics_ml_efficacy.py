@@ -48,6 +48,21 @@ def test_classification_measures_by_hand() -> None:
     assert found["roc_auc"] == pytest.approx(roc_auc_score(labels, chances[:, 1]))
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_train_on_synthetic_test_on_real_by_hand(model: str) -> None:
+    # Synthetic rows say: u is yes, v is no. Real test rows u yes, u yes, v no, v yes get yes, yes, no, no: three of four right.
+    # F1 of yes: precision 1, recall 2/3 → .8; of no: precision 1/2, recall 1 → 2/3. Of the three pairs (yes, no) two are ranked
+    # rightly and v, v ties: AUC (2 + 1/2)/3.
+    kinds = {"c": "categorical", "y": "categorical"}
+    made, test = {"c": ["u", "v"] * 60, "y": ["yes", "no"] * 60}, {"c": list("uuvv"), "y": ["yes", "yes", "no", "yes"]}
+    data = inputs(kinds, {"c": ["v", "u"], "y": ["yes", "no"]}, test, made, target="y", task="classification")
+    assert numbers(MLEfficacy(model), data) == {  # type: ignore[arg-type]
+        f"ml_efficacy.{model}.accuracy": 3 / 4,
+        f"ml_efficacy.{model}.macro_f1": pytest.approx((0.8 + 2 / 3) / 2),
+        f"ml_efficacy.{model}.roc_auc": pytest.approx(2.5 / 3),
+    }
+
+
 def test_regression_measures_by_hand() -> None:
     found = _regression(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0]))
     # Errors 0, 1, −2. Mean 7/3: Σ(y − mean)² = 16/9 + 1/9 + 25/9 = 42/9. R² = 1 − 5/(42/9).

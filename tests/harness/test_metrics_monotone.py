@@ -17,13 +17,17 @@ import pytest
 from harness.datasets import Dataset, load
 from harness.metrics.base import EvalInput, Metric
 from harness.metrics.conditional import ConditionalDistance
-from harness.metrics.dependencies import FDViolations
+from harness.metrics.coverage import DuplicateRows, InvalidCells, MissingCategories, RangeCoverage, UnseenCategories
+from harness.metrics.dependencies import FDSet, FDViolations
 from harness.metrics.detection import SniffTest, TwoSampleTest
 from harness.metrics.distribution import ColumnDistance, ColumnShapes, PairTrends
-from harness.metrics.joint import SlicedWasserstein
+from harness.metrics.joint import SlicedWasserstein, SupportOverlap
 from harness.metrics.ml_efficacy import MLEfficacy
-from harness.metrics.privacy import ClosestRecord, ExactCopies, MembershipInference
+from harness.metrics.pairs import PairDistance
+from harness.metrics.privacy import ClosestRecord, ExactCopies, MembershipInference, NearestNeighbourRatio
+from harness.metrics.relations import ImpossiblePairs
 from harness.metrics.rules import RuleViolations
+from harness.table import conform
 
 from .metric_inputs import numbers
 
@@ -76,21 +80,50 @@ def copied(rows: pd.DataFrame, chosen: np.ndarray, data: Dataset) -> pd.DataFram
     return made.astype(rows.dtypes)
 
 
+def emptied(rows: pd.DataFrame, chosen: np.ndarray, data: Dataset) -> pd.DataFrame:
+    return rows.assign(lat=rows["lat"].where(~chosen))
+
+
+def renamed(rows: pd.DataFrame, chosen: np.ndarray, data: Dataset) -> pd.DataFrame:
+    return rows.assign(bird=rows["bird"].where(~chosen, "Dodo"))
+
+
+def repeated(rows: pd.DataFrame, chosen: np.ndarray, data: Dataset) -> pd.DataFrame:
+    """Chosen rows become one and the same row."""
+    made = rows.copy()
+    made.loc[chosen] = rows.iloc[[0] * int(chosen.sum())].to_numpy(object)
+    return made.astype(rows.dtypes)
+
+
 CASES: list[tuple[Metric, str, Corruption, int]] = [
     (FDViolations(), "dependencies.fd_violation_rate", wrong_bird, 1),
     (FDViolations(), "dependencies.fd_any_violation_rate", wrong_bird, 1),
     (FDViolations(), "dependencies.fd_g3", shuffled, 1),
     (FDViolations(), "dependencies.fd_violation_rate_macro", shuffled, 1),
+    (FDViolations(), "dependencies.fd_unseen_rate.lat→lat_zone", shifted, 1),
+    (ImpossiblePairs(), "dependencies.impossible_pair_rate", shuffled, 1),
     (RuleViolations(), "rules.violation_rate", shifted, 1),
+    (RuleViolations(), "rules.violation_rate_any", wrong_bird, 1),
     (RuleViolations(), "rules.violation_rate.point_in_state", shuffled, 1),
     (ColumnShapes(), "distribution.column_shapes", shifted, -1),
     (PairTrends(), "distribution.pair_trends", shuffled, -1),
+    (PairDistance(), "distribution.pair_distance", shuffled, 1),
+    (ColumnDistance("ks"), "distribution.ks.lat", shifted, 1),
+    (ColumnDistance("tvd"), "distribution.tvd.bird", wrong_bird, 1),
+    (ColumnDistance("missing_gap"), "distribution.missing_gap.lat", emptied, 1),
+    (SupportOverlap("alpha_precision"), "distribution.alpha_precision", shifted, -1),
+    (SupportOverlap("beta_recall"), "distribution.beta_recall", shifted, -1),
     (ColumnDistance("wasserstein"), "distribution.wasserstein.lat", shifted, 1),
     (ColumnDistance("js"), "distribution.js.lat", shifted, 1),
     (SlicedWasserstein(), "distribution.sliced_wasserstein", shuffled, 1),
     (ConditionalDistance(), "conditional.distance", shuffled, 1),
     (SniffTest(), "detection.sniff_accuracy", shuffled, 1),
+    (SniffTest(), "detection.sniff_real_share", shuffled, -1),
+    (UnseenCategories(), "coverage.unseen_categories.bird", renamed, 1),
+    (DuplicateRows(), "coverage.duplicate_rows", repeated, 1),
     (ExactCopies(), "privacy.exact_copy_share", copied, 1),
+    (ClosestRecord(), "privacy.dcr_median", copied, -1),
+    (NearestNeighbourRatio(), "privacy.nndr", copied, -1),
     (ClosestRecord(), "privacy.dcr_share", copied, 1),
     (MembershipInference(), "privacy.membership_auc", copied, 1),
 ]
@@ -131,6 +164,21 @@ def test_fd_violation_is_the_share_corrupted_exactly(halves) -> None:
         assert found["dependencies.fd_violation_rate.state_code→bird"] == chosen.mean()
 
 
+@pytest.mark.parametrize(("model", "measure"), [("linear", "r2"), ("hgb", "r2"), ("hgb", "mae")])
+def test_wrong_answers_lower_ml_efficacy(model: str, measure: str) -> None:
+    """Chosen rows of california get three times their price."""
+    data, found = load("california_housing"), []
+    order = np.random.default_rng(2).permutation(len(data.train))
+    for share in SHARES:
+        price = data.train["median_house_value"].copy()
+        chosen = order[: round(share * len(price))]
+        price[chosen] = price[chosen] * 3
+        synthetic = data.train.assign(median_house_value=price)
+        values = numbers(MLEfficacy(model), EvalInput(data.train, data.test, synthetic, data.schema, data, 0))  # type: ignore[arg-type]
+        found.append(values[f"ml_efficacy.{model}.{measure}"])
+    assert all((1 if measure == "mae" else -1) * np.diff(found) > 0), found
+
+
 def test_label_noise_lowers_ml_efficacy() -> None:
     data = load("adult")
     found = []
@@ -142,23 +190,51 @@ def test_label_noise_lowers_ml_efficacy() -> None:
         synthetic = data.train.assign(income=labels)
         values = numbers(MLEfficacy("hgb"), EvalInput(data.train, data.test, synthetic, data.schema, data, 0))
         found.append(values["ml_efficacy.hgb.roc_auc"])
-    # 1 % of wrong labels is within what one seed can see; from 5 % on the loss is clear.
+    # Boosting averages 1 % of labels drawn at random away; from 5 % on the loss is clear.
     assert found[0] > found[2] > found[3] > found[4]
     assert found[1] == pytest.approx(found[0], abs=0.003)
 
 
-def test_duplicates_and_lost_categories_are_counted(halves) -> None:
-    from harness.metrics.coverage import DuplicateRows, MissingCategories
-
+def test_a_lost_range_is_measured(halves) -> None:
+    """Of the rows furthest north, a share is pulled back to the middle."""
     data, rows = halves
-    duplicates, missing = [], []
-    for share in (0.0, 0.05, 0.25, 1.0):
-        k = round(share * len(rows))
-        collapsed = rows.copy()
-        collapsed.iloc[:k] = rows.iloc[[0] * k].to_numpy(object)
-        data_in = EvalInput(data.train, data.test, collapsed.astype(rows.dtypes), data.schema, data, 0)
-        duplicates.append(numbers(DuplicateRows(), data_in)["coverage.duplicate_rows"])
-        missing.append(numbers(MissingCategories(), data_in)["coverage.missing_categories"])
-    assert all(np.diff(duplicates) > 0)
-    assert missing == sorted(missing)
-    assert missing[-1] > missing[0]
+    order, found = np.argsort(-rows["lat"].to_numpy(), kind="stable"), []
+    for share in (*SHARES[:4], 0.99):
+        lat = rows["lat"].copy()
+        lat[order[: round(share * len(lat))]] = lat.min()
+        found.append(measure(RangeCoverage(), "coverage.range.lat", data, rows, rows.assign(lat=lat)))
+    assert all(np.diff(found) < 0), found
+
+
+def test_invalid_cells_are_the_share_corrupted_exactly(halves) -> None:
+    data, rows = halves
+    for share in SHARES:
+        lat = rows["lat"].astype(object)
+        count = round(share * len(rows))
+        lat[:count] = "north"
+        synthetic, invalid = conform(rows.assign(lat=lat), data.schema)
+        found = numbers(InvalidCells(), EvalInput(data.train, data.test, synthetic, data.schema, data, 0, invalid))
+        assert found["coverage.invalid_cells.lat"] == count / len(rows)
+
+
+def test_a_broken_dependency_is_missed_in_the_set(halves) -> None:
+    data, rows = halves
+    found = []
+    for share in (0.0, 0.01, 1.0):
+        chosen = np.arange(len(rows)) < round(share * len(rows))
+        # Birds of two states change places within the chosen rows, so no other dependency comes instead.
+        synthetic = shuffled(rows, chosen, data)
+        found.append(measure(FDSet(), "dependencies.fd_set_recall", data, rows, synthetic))
+    assert found[0] > found[1] >= found[2], found
+
+
+def test_lost_categories_are_counted(halves) -> None:
+    """State after state goes to the first one: none, 1, 5, 25, 100 % of the others."""
+    data, rows = halves
+    states, found = sorted(data.train["state_code"].unique()), []
+    for count in (0, 1, 3, 13, len(states) - 1):
+        lost = set(states[1 : 1 + count])
+        synthetic = rows.assign(state_code=rows["state_code"].where(~rows["state_code"].isin(lost), states[0]))
+        found.append(measure(MissingCategories(), "coverage.missing_categories.state_code", data, rows, synthetic))
+        assert found[-1] * len(states) == pytest.approx(count)
+    assert all(np.diff(found) > 0)

@@ -28,8 +28,10 @@ def test_closest_records_by_hand() -> None:
     assert found["privacy.dcr_share"] == pytest.approx(0.4)
     assert found["privacy.dcr_median"] == pytest.approx(0.2 / 2)
     # Ratios of nearest to second nearest training row: 0/.5, .4/.9, .2/1.3.
-    ratio = numbers(NearestNeighbourRatio(), data)["privacy.nndr"]
-    assert ratio == pytest.approx((0 + 0.4 / 0.9 + 0.2 / 1.3) / 3)
+    ratio = numbers(NearestNeighbourRatio(), data)
+    assert ratio["privacy.nndr"] == pytest.approx((0 + 0.4 / 0.9 + 0.2 / 1.3) / 3)
+    # The 5th percentile of three values lies a tenth of the way from the least, 0, to the middle one, 2/13.
+    assert ratio["privacy.nndr_p05"] == pytest.approx(0.1 * 2 / 13)
 
 
 def test_copies_of_train_have_share_one_and_copies_of_test_zero() -> None:
@@ -75,6 +77,16 @@ def test_membership_auc_by_hand() -> None:
     data = inputs(kinds, {"x": [0.0, 10.0]}, {"x": [2.0, 3.0, 4.0, 20.0]}, {"x": [0.0]})
     # Pairs where the member is closer: 4 for the first, 1 of 4 for the second (1 < 2, clipped to 1: a tie, half).
     assert numbers(MembershipInference(), data)["privacy.membership_auc"] == pytest.approx((4 + 0.5) / 8)
+
+
+def test_calibrated_membership_by_hand() -> None:
+    # All four test rows lie at 5, so whichever two are the reference, distances to it are: members at 0 and 10: .5 each; others: 0.
+    # Distances to the synthetic row at 0: 0 and 1; .5. Shares of both: 0 and 2/3; 1. Either member is closer than the others.
+    data = inputs({"x": "float"}, {"x": [0.0, 10.0]}, {"x": [5.0] * 4}, {"x": [0.0]})
+    assert numbers(MembershipInference(), data)["privacy.membership_calibrated_auc"] == 1
+    # With the synthetic row at 5 it is 1/2 for each member and for the others (0 against 0): ties, so chance.
+    data = inputs({"x": "float"}, {"x": [0.0, 10.0]}, {"x": [5.0] * 4}, {"x": [5.0]})
+    assert numbers(MembershipInference(), data)["privacy.membership_calibrated_auc"] == 0.5
 
 
 def test_members_found_at_a_given_share_of_false_accusations() -> None:

@@ -132,6 +132,28 @@ def test_polygon_file_errors_are_sentences(squares, tmp_path) -> None:
             parsed.violations(frame)
 
 
+def test_floats_are_judged_at_the_real_decimals() -> None:
+    frame, _ = conform(FRAME.assign(m=[1.5000001, 5.04, 0.96, 0.94]), SCHEMA)  # one decimal: 1.5, 5.0, 1.0, 0.9
+    rules = [
+        {"name": "set", "type": "set", "column": "m", "values": [1.5, 5, 1]},
+        {"name": "range", "type": "range", "column": "m", "min": 1, "max": 5},
+        {"name": "compare", "type": "compare", "left": "m", "op": "==", "right": 5},
+        {
+            "name": "map",
+            "type": "map",
+            "columns": ["m", "bird"],
+            "pairs": {1.5: "tit", 5: "tit", 1: "wren", 0.9: "tit"},
+        },
+    ]
+    found = {rule.name: rule.violations(frame).tolist() for rule in parse_rules(rules, SCHEMA)}
+    assert found == {
+        "set": [False, False, False, True],
+        "range": [False, False, False, True],
+        "compare": [True, False, True, True],
+        "map": [False, False, False, True],
+    }
+
+
 def test_rows_are_judged_one_by_one_and_the_frame_is_left_alone() -> None:
     before = FRAME.copy(deep=True)
     rule = {"type": "map", "columns": ["state", "bird"], "pairs": {"MA": "tit", "AZ": "wren"}}
