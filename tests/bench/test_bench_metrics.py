@@ -107,9 +107,9 @@ def large_table(rows: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-@pytest.fixture(scope="module")
-def large() -> tuple[Dataset, pd.DataFrame]:
-    train, test = large_table(1_000_000, 0), large_table(200_000, 1)
+def large_dataset(rows: int) -> tuple[Dataset, pd.DataFrame]:
+    """Train and synthetic tables of that many rows, a fifth of them held out."""
+    train, test = large_table(rows, 0), large_table(rows // 5, 1)
     kinds = {"f": "float", "i": "integer", "c": "categorical"}
     columns = tuple(Column(n, kinds[n[0]], 3 if n[0] == "f" else None) for n in train)  # type: ignore[arg-type]
     rules = (
@@ -122,7 +122,12 @@ def large() -> tuple[Dataset, pd.DataFrame]:
     )
     fds = (FunctionalDependency(("c4",), "c9"), FunctionalDependency(("c1",), "c2"))
     dataset = Dataset("large", Schema(columns), train, test, "large", rules=rules, fds=fds, condition="c1")
-    return dataset, large_table(1_000_000, 2)
+    return dataset, large_table(rows, 2)
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[Dataset, pd.DataFrame]:
+    return large_dataset(1_000_000)
 
 
 def test_a_million_rows(benchmark, large, tmp_path) -> None:
@@ -131,6 +136,25 @@ def test_a_million_rows(benchmark, large, tmp_path) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     benchmark.extra_info["peak_gib"] = peak
     assert peak <= 8
+
+
+def test_linear_in_rows(benchmark, large, tmp_path) -> None:
+    """CPU seconds of four times the rows."""
+    metrics, seconds = [m for m in load_metrics("default") if m.name.startswith(LARGE)], []
+    for number, (dataset, synthetic) in enumerate((large_dataset(250_000), large)):
+        folder = tmp_path / str(number)
+        evaluate(dataset, synthetic, metrics=metrics, seed=0, anchors=folder)
+        start = time.process_time()
+        run = lambda d=dataset, s=synthetic, f=folder: evaluate(d, s, metrics=metrics, seed=0, anchors=f)  # noqa: E731
+        if number:
+            benchmark.pedantic(run, rounds=1)
+        else:
+            run()
+        seconds.append(time.process_time() - start)
+    benchmark.extra_info.update(
+        cpu_seconds_of_250_000=seconds[0], cpu_seconds_of_1_000_000=seconds[1], target_ratio=4.5
+    )
+    assert seconds[1] / seconds[0] <= 4.5
 
 
 def test_a_hundred_dependencies_on_a_million_rows(benchmark, large) -> None:

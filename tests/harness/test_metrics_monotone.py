@@ -48,9 +48,15 @@ def halves() -> tuple[Dataset, pd.DataFrame]:
     return replace(data, test=first), second
 
 
+def measures(metric: Metric, data: Dataset, rows: pd.DataFrame, synthetic: pd.DataFrame) -> dict[str, float | None]:
+    # (β-recall asks whether a test row's neighbour is covered, which the copies of the others would see to.)
+    own = metric.real_anchor == "train" and metric.name not in ("detection.sniff", "distribution.beta_recall")
+    held_out = rows if own else data.test
+    return numbers(metric, EvalInput(data.train, held_out, synthetic, data.schema, data, 0))
+
+
 def measure(metric: Metric, name: str, data: Dataset, rows: pd.DataFrame, synthetic: pd.DataFrame) -> float:
-    held_out = rows if metric.real_anchor == "train" and not isinstance(metric, SniffTest) else data.test
-    found = numbers(metric, EvalInput(data.train, held_out, synthetic, data.schema, data, 0))[name]
+    found = measures(metric, data, rows, synthetic)[name]
     assert found is not None
     return found
 
@@ -95,51 +101,50 @@ def repeated(rows: pd.DataFrame, chosen: np.ndarray, data: Dataset) -> pd.DataFr
     return made.astype(rows.dtypes)
 
 
-CASES: list[tuple[Metric, str, Corruption, int]] = [
-    (FDViolations(), "dependencies.fd_violation_rate", wrong_bird, 1),
-    (FDViolations(), "dependencies.fd_any_violation_rate", wrong_bird, 1),
-    (FDViolations(), "dependencies.fd_g3", shuffled, 1),
-    (FDViolations(), "dependencies.fd_violation_rate_macro", shuffled, 1),
-    (FDViolations(), "dependencies.fd_unseen_rate.lat→lat_zone", shifted, 1),
-    (ImpossiblePairs(), "dependencies.impossible_pair_rate", shuffled, 1),
-    (RuleViolations(), "rules.violation_rate", shifted, 1),
-    (RuleViolations(), "rules.violation_rate_any", wrong_bird, 1),
-    (RuleViolations(), "rules.violation_rate.point_in_state", shuffled, 1),
-    (ColumnShapes(), "distribution.column_shapes", shifted, -1),
-    (PairTrends(), "distribution.pair_trends", shuffled, -1),
-    (PairDistance(), "distribution.pair_distance", shuffled, 1),
-    (ColumnDistance("ks"), "distribution.ks.lat", shifted, 1),
-    (ColumnDistance("tvd"), "distribution.tvd.bird", wrong_bird, 1),
-    (ColumnDistance("missing_gap"), "distribution.missing_gap.lat", emptied, 1),
-    (SupportOverlap("alpha_precision"), "distribution.alpha_precision", shifted, -1),
-    (SupportOverlap("beta_recall"), "distribution.beta_recall", shifted, -1),
-    (ColumnDistance("wasserstein"), "distribution.wasserstein.lat", shifted, 1),
-    (ColumnDistance("js"), "distribution.js.lat", shifted, 1),
-    (SlicedWasserstein(), "distribution.sliced_wasserstein", shuffled, 1),
-    (ConditionalDistance(), "conditional.distance", shuffled, 1),
-    (SniffTest(), "detection.sniff_accuracy", shuffled, 1),
-    (SniffTest(), "detection.sniff_real_share", shuffled, -1),
-    (UnseenCategories(), "coverage.unseen_categories.bird", renamed, 1),
-    (DuplicateRows(), "coverage.duplicate_rows", repeated, 1),
-    (ExactCopies(), "privacy.exact_copy_share", copied, 1),
-    (ClosestRecord(), "privacy.dcr_median", copied, -1),
-    (NearestNeighbourRatio(), "privacy.nndr", copied, -1),
-    (ClosestRecord(), "privacy.dcr_share", copied, 1),
-    (MembershipInference(), "privacy.membership_auc", copied, 1),
+FD, RULE = "dependencies.fd_violation_rate", "rules.violation_rate"
+CASES: list[tuple[Metric, Corruption, dict[str, int]]] = [
+    (FDViolations(), wrong_bird, {FD: 1, f"{FD}_seen": 1, "dependencies.fd_any_violation_rate": 1}),
+    (FDViolations(), shuffled, {"dependencies.fd_g3": 1, f"{FD}_macro": 1, FD: 1}),
+    (FDViolations(), shifted, {"dependencies.fd_unseen_rate.lat→lat_zone": 1}),
+    (ImpossiblePairs(), shuffled, {"dependencies.impossible_pair_rate": 1}),
+    (RuleViolations(), shifted, {RULE: 1, f"{RULE}_any": 1}),
+    (RuleViolations(), shuffled, {f"{RULE}.point_in_state": 1, f"{RULE}_macro.point_in_state": 1}),
+    (ColumnShapes(), shifted, {"distribution.column_shapes": -1, "distribution.column_shapes.lat": -1}),
+    (PairTrends(), shuffled, {"distribution.pair_trends": -1}),
+    (PairDistance(), shuffled, {"distribution.pair_distance": 1}),
+    (ColumnDistance("ks"), shifted, {"distribution.ks.lat": 1}),
+    (ColumnDistance("tvd"), wrong_bird, {"distribution.tvd.bird": 1}),
+    (ColumnDistance("missing_gap"), emptied, {"distribution.missing_gap.lat": 1}),
+    (ColumnDistance("wasserstein"), shifted, {"distribution.wasserstein.lat": 1}),
+    (ColumnDistance("js"), shifted, {"distribution.js.lat": 1}),
+    (SupportOverlap("alpha_precision"), shifted, {"distribution.alpha_precision": -1}),
+    (SupportOverlap("beta_recall"), shifted, {"distribution.beta_recall": -1}),
+    (SlicedWasserstein(), shuffled, {"distribution.sliced_wasserstein": 1}),
+    (ConditionalDistance(), shuffled, {"conditional.distance": 1}),
+    (SniffTest(), shuffled, {"detection.sniff_accuracy": 1, "detection.sniff_real_share": -1}),
+    (UnseenCategories(), renamed, {"coverage.unseen_categories.bird": 1}),
+    (DuplicateRows(), repeated, {"coverage.duplicate_rows": 1}),
+    (ExactCopies(), copied, {"privacy.exact_copy_share": 1}),
+    (ClosestRecord(), copied, {"privacy.dcr_share": 1, "privacy.dcr_median": -1}),
+    (NearestNeighbourRatio(), copied, {"privacy.nndr": -1}),
+    (MembershipInference(), copied, {"privacy.membership_auc": 1}),
 ]
+"""A metric, what is done to the rows, and which way its scores must go (1: up)."""
 
 
 @pytest.mark.parametrize(
-    ("metric", "name", "corrupt", "way"), CASES, ids=lambda case: getattr(case, "__name__", str(case))
+    ("metric", "corrupt", "ways"), CASES, ids=lambda case: getattr(case, "__name__", str(case))[:60]
 )
-def test_moves_its_way_strictly(halves, metric: Metric, name: str, corrupt: Corruption, way: int) -> None:
+def test_moves_its_way_strictly(halves, metric: Metric, corrupt: Corruption, ways: dict[str, int]) -> None:
     data, rows = halves
     order, found = np.random.default_rng(2).permutation(len(rows)), []
     for share in SHARES:
         chosen = np.zeros(len(rows), dtype=bool)
         chosen[order[: round(share * len(rows))]] = True
-        found.append(measure(metric, name, data, rows, corrupt(rows, chosen, data)))
-    assert all(way * np.diff(found) > 0), found
+        found.append(measures(metric, data, rows, corrupt(rows, chosen, data)))
+    for name, way in ways.items():
+        values = [one[name] for one in found]
+        assert all(way * np.diff(values) > 0), (name, values)
 
 
 def test_the_detector_sees_a_shift_from_five_per_cent_on(halves) -> None:
@@ -164,8 +169,8 @@ def test_fd_violation_is_the_share_corrupted_exactly(halves) -> None:
         assert found["dependencies.fd_violation_rate.state_code→bird"] == chosen.mean()
 
 
-@pytest.mark.parametrize(("model", "measure"), [("linear", "r2"), ("hgb", "r2"), ("hgb", "mae")])
-def test_wrong_answers_lower_ml_efficacy(model: str, measure: str) -> None:
+@pytest.mark.parametrize("model", ["linear", "hgb"])
+def test_wrong_answers_lower_ml_efficacy(model: str) -> None:
     """Chosen rows of california get three times their price."""
     data, found = load("california_housing"), []
     order = np.random.default_rng(2).permutation(len(data.train))
@@ -174,9 +179,10 @@ def test_wrong_answers_lower_ml_efficacy(model: str, measure: str) -> None:
         chosen = order[: round(share * len(price))]
         price[chosen] = price[chosen] * 3
         synthetic = data.train.assign(median_house_value=price)
-        values = numbers(MLEfficacy(model), EvalInput(data.train, data.test, synthetic, data.schema, data, 0))  # type: ignore[arg-type]
-        found.append(values[f"ml_efficacy.{model}.{measure}"])
-    assert all((1 if measure == "mae" else -1) * np.diff(found) > 0), found
+        metric = MLEfficacy(model)  # type: ignore[arg-type]
+        found.append(numbers(metric, EvalInput(data.train, data.test, synthetic, data.schema, data, 0)))
+    assert all(np.diff([one[f"ml_efficacy.{model}.r2"] for one in found]) < 0), found
+    assert all(np.diff([one[f"ml_efficacy.{model}.mae"] for one in found]) > 0), found
 
 
 def test_label_noise_lowers_ml_efficacy() -> None:
