@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from harness.report.svg import clipped, drawing, tag, text
 from harness.table import Column, Schema
+from harness.texttable import number
 
 BINS = 8
 MOST_COLUMNS = 24
@@ -92,12 +93,13 @@ def heat_map(names: list[str], found: Matrix) -> Markup:
         for j, name in enumerate(names)
     ]
     upper = found[np.triu_indices(count, 1)]
-    mean = f"{float(upper.mean()):.3f}" if len(upper) else "–"
+    mean = number(float(upper.mean()), 3) if len(upper) else "–"
     return drawing(
         left + count * CELL + 6,
         top + count * CELL + 76,
         *squares,
         *labels,
         *below,
+        text(left - 4, top + count * CELL + 14, f"mean {mean}", class_="tiny end"),
         label=f"pair trends of {count} columns, mean distance {mean}",
     )

@@ -126,6 +126,17 @@ def test_a_link_opens_its_dataset(page):
     WebDriverWait(page, 5).until(lambda driver: driver.execute_script(is_open))
 
 
+def test_a_dataset_and_a_generator_open_with_the_keyboard(page):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    for place in ("#dataset-2 > details", "#dataset-2 details.generator"):
+        summary = page.find_element(By.CSS_SELECTOR, f"{place} > summary")
+        before = page.execute_script("return document.querySelector(arguments[0]).open", place)
+        summary.send_keys(Keys.ENTER)
+        assert page.execute_script("return document.querySelector(arguments[0]).open", place) is not before
+
+
 def test_hostile_text_is_shown_as_text(page):
     page.execute_script("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     assert page.title == "TabOrder leaderboard"

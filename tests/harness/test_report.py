@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -68,12 +69,13 @@ def test_equal_stores_in_different_places_give_equal_bytes(tmp_path):
 def test_equal_stores_give_equal_bytes_in_another_process_with_another_hash_seed(tmp_path):
     store = make_full_store(tmp_path / "s", [make_dataset()], LEVELS)
     store.write(make_record("toy", "tvae", status="timeout"))
-    made = []
-    for seed in ("1", "2"):
-        words = [sys.executable, "-m", "harness.leaderboard", f"store.root={store.root}", f"output={tmp_path / seed}"]
-        subprocess.run(words, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed})
-        made.append({path.name: path.read_bytes() for path in (tmp_path / seed).iterdir()})
+    write(store, tmp_path / "here")
+    words = [sys.executable, "-m", "harness.leaderboard", f"store.root={store.root}", f"output={tmp_path / 'there'}"]
+    other = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": other})
+    made = [{path.name: path.read_bytes() for path in (tmp_path / place).iterdir()} for place in ("here", "there")]
     assert made[0] == made[1]
+    assert len(made[0]) == 5
 
 
 def test_names_beside_points_cover_neither_points_nor_each_other():
@@ -208,3 +210,46 @@ def test_svg_helpers():
     assert log_ticks(2, 3) == [2, 3]
     assert steps([1, 2], 10, 20, 5) == [(0, 20), (0, 15), (5, 15), (5, 10), (10, 10), (10, 20)]
     assert clipped("a\nb" + "c" * 50, 6) == "a bcc…"
+
+
+# Machado, Oliveira and Fernandes (2009): linear RGB as seen without one kind of cone
+BLINDNESS = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def linear(colour):
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(rgb, 0, 1)
+    f = np.cbrt(np.maximum(xyz / [0.9505, 1.0, 1.089], 0.008856))
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def contrast(one, other):
+    first, second = (float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05 for colour in (one, other))
+    return max(first, second) / min(first, second)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["light", "dark", "print"])
+def test_palette_is_legible_and_safe_for_colour_blind_readers(place):
+    style = files("harness.report").joinpath("page.css").read_text()
+    block = style.split(":root {")[place + 1].split("}")[0]
+    colours = {
+        name: f"#{value * 2 if len(value) == 3 else value}" for name, value in re.findall(r"--(\w+): #(\w+)", block)
+    }
+    for name in ("ink", "soft", "accent", "warn", "good"):
+        assert contrast(colours[name], colours["bg"]) >= 4.5, name  # WCAG 2.2 AA, text
+        assert contrast(colours[name], colours["raised"]) >= 4.5, name
+    # marks that stand side by side: points in and out, arcs kept and broken, real and synthetic. They differ in shape, too.
+    for kind, matrix in BLINDNESS.items():
+        for one, other in (("accent", "warn"), ("good", "warn"), ("accent", "grey")):
+            seen = [lab(np.array(matrix) @ linear(colours[name])) for name in (one, other)]
+            assert np.linalg.norm(seen[0] - seen[1]) >= 15, (kind, one, other)
+    heat = [float(linear(colours[f"heat{level}"]) @ [0.2126, 0.7152, 0.0722]) for level in range(6)]
+    assert heat == sorted(heat, reverse=place != 1)
