@@ -93,7 +93,7 @@ def bars(
     upright = sum(map(len, labels)) * 0.065 + 0.12 * len(labels) > inches - 0.7
     across = max(1, int(inches / (0.45 + 0.065 * max(len(clipped(name, 40)) for name in kept)))) if kept else 1
     foot = 0.065 * max(map(len, labels), default=0) if upright else 0.1
-    height = 1.75 + foot + 0.15 * len(heading) + 0.16 * -(-len(kept) // across)
+    height = 1.95 + foot + 0.15 * len(heading) + 0.16 * -(-len(kept) // across)
     with figure(path, inches, height) as (drawn, axes):
         for index, (name, found) in enumerate(kept.items()):
             _bars(axes, clipped(name, 40), index, len(kept), found, many)
@@ -117,7 +117,7 @@ def bars(
         axes.set_ylim(bottom=0)
         drawn.suptitle("\n".join(heading), fontsize=8.5, x=0.01, ha="left")
         if len(kept) > 1:
-            drawn.legend(fontsize=7, ncols=min(across, len(kept)), loc="outside lower center")
+            drawn.legend(fontsize=7, ncols=even(len(kept), across), loc="outside lower center")
 
 
 def _bars(axes: Any, name: str, index: int, count: int, found: Sequence[Estimate | None], many: bool) -> None:
@@ -153,6 +153,56 @@ def _bars(axes: Any, name: str, index: int, count: int, found: Sequence[Estimate
     for place, e in zip(places, found, strict=True):
         if e is None:
             axes.text(place, 0, "n/a", rotation=90, ha="center", va="bottom", fontsize=6)
+
+
+def heat(
+    path: Path,
+    title: str,
+    unit: str,
+    groups: Sequence[str],
+    rows: Mapping[str, Sequence[float | None]],
+    beside: Mapping[str, Estimate | None],
+) -> None:
+    """A row per series, a cell per group, darker for more (from 0 to 1); cells without a value are hatched.
+
+    Args:
+        path: without suffix.
+        title: of the figure.
+        unit: what the colour says.
+        groups: columns.
+        rows: values in [0, 1] by series.
+        beside: a summary of each row with its interval, written at its end.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.patches import Rectangle
+
+    width, heading = 2 * COLUMN, wrapped(title, 2 * COLUMN)
+    height = 0.62 + 0.065 * max(map(len, groups), default=0) + 0.19 * len(rows) + 0.15 * len(heading)
+    with figure(path, width, height) as (drawn, axes):
+        shade = ScalarMappable(Normalize(0, 1), "cividis_r")
+        for y, values in enumerate(rows.values()):
+            for x, value in enumerate(values):
+                fill = (
+                    {"fc": shade.to_rgba(value)}
+                    if value is not None
+                    else {"fc": "white", "hatch": "////", "ec": "#bbbbbb"}
+                )
+                axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, linewidth=0.3, **{"ec": "white", **fill}))
+        for y, name in enumerate(rows):
+            found = beside.get(name)
+            said = "–" if found is None else f"{found.value:.3f}"
+            if found is not None and found.low is not None and found.high is not None:
+                said += f" [{found.low:.3f}, {found.high:.3f}]"
+            axes.text(len(groups), y, said, va="center", fontsize=6.5)
+        axes.set(xlim=(-0.5, len(groups) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xticks(range(len(groups)), [clipped(name, 18) for name in groups], rotation=90, fontsize=6.5)
+        axes.set_yticks(range(len(rows)), [clipped(name, 34) for name in rows], fontsize=7)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        bar = drawn.colorbar(shade, ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0.02)
+        bar.set_label(unit, fontsize=7)
+        drawn.suptitle("\n".join(heading), fontsize=8.5, x=0.01, ha="left")
 
 
 def lines(
@@ -219,7 +269,9 @@ def panels(
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 handles.setdefault(label, handle)
         drawn.suptitle("\n".join(wrapped(title, width)), fontsize=8.5, x=0.01, ha="left")
-        drawn.legend(handles.values(), handles, loc="outside lower center", ncols=min(across, len(handles)), fontsize=7)
+        drawn.legend(
+            handles.values(), handles, loc="outside lower center", ncols=even(len(handles), across), fontsize=7
+        )
 
 
 def _line(axes: Any, name: str, index: int, count: int, points: Sequence[tuple[float, Estimate]], log_x: bool) -> None:
@@ -267,6 +319,12 @@ def brief(number: float) -> str:
         if abs(number) >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.3g}"
+
+
+def even(count: int, most: int) -> int:
+    """Columns of a legend of ``count`` entries, at most ``most`` beside each other, in rows of about equal length."""
+    rows = -(-count // most)
+    return -(-count // rows)
 
 
 def wrapped(text: str, inches: float) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.figures import COLOURS, COLUMN, figure
+from harness.notes import plural
 from harness.report.svg import clipped
 
 Edge = tuple[str, str]
@@ -84,7 +85,7 @@ def edge_building(
         left.set_title(f"{len(fds)} mined dependencies", loc="left")
         _draw(right, _circle(names), edges, {}, dashed)
         more = f" (the first {MOST_EDGES} of {len(edges)})" if len(edges) > MOST_EDGES else ""
-        kinds = "; dashed: from a composite left side, dependent first" if any(edge in dashed for edge in edges) else ""
+        kinds = "\ndashed: of a composite left side, dependent first" if any(edge in dashed for edge in edges) else ""
         right.set_title(f"edges: written first → written later{more}{kinds}", loc="left")
 
 
@@ -104,7 +105,7 @@ def graph_search(
         path, 2 * COLUMN, upper_height + 0.35 * lines + 0.7, nrows=2, height_ratios=[upper_height, 0.2 + 0.35 * lines]
     ) as (_, (upper, lower)):
         _draw(upper, _circle(order), edges, colours, dashed)
-        cyclic = f"{len(components)} cycle(s), in colour, condensed" if components else "no cycle"
+        cyclic = f"{plural(len(components), 'cycle')} condensed (in colour)" if components else "no cycle"
         upper.set_title(f"{dataset}: graph of {len(edges)} edges, {cyclic}", loc="left")
         places = {name: (1.25 * (index % IN_A_LINE), -float(index // IN_A_LINE)) for index, name in enumerate(order)}
         steps = [(a, b) for i, (a, b) in enumerate(pairwise(order)) if (i + 1) % IN_A_LINE]

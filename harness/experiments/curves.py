@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def curves(study: Study, folder: Path, result: Result, name: str, title: str, ax
     units = [unit for unit in study.scored if axis.level(unit) and axis.panel(unit) and order_of(unit)]
     panels = {
         panel: _points([unit for unit in units if axis.panel(unit) == panel], axis)
-        for panel in sorted({str(axis.panel(unit)) for unit in units})
+        for panel in sorted({str(axis.panel(unit)) for unit in units}, key=_natural)
     }
     rows: list[list[Entry]] = [
         [panel, order, x, runs, rate]
@@ -89,6 +90,11 @@ def curves(study: Study, folder: Path, result: Result, name: str, title: str, ax
         }
         result.figures[name] = partial(figures.panels, path, said, axis.label, "FD violation rate", drawn, axis.log_x)
     return found
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """``b = 5`` before ``b = 15``."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _points(units: Sequence[Unit], axis: Axis) -> Points:

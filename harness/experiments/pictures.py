@@ -14,6 +14,7 @@ from harness.errors import TabOrderError
 from harness.experiments.study import RULE_RATE, Result, Study, competitors
 from harness.experiments.tables import file_name
 from harness.report.maps import Atlas, atlas
+from harness.statistics import Estimate
 from harness.units import Unit
 
 MOST_GENERATORS = 6
@@ -22,20 +23,32 @@ MOST_COLUMNS = 6
 
 
 def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, most: int) -> None:
-    """Violation by key (state) and generator, for each rule with keys."""
+    """Violation by key (state) and generator, for each rule with keys: bars of a few keys, else a heat map of all."""
     metrics = study.metrics(dataset, f"{RULE_RATE}_by_key.")
     for rule in sorted({metric.split(".")[2] for metric in metrics}):
         prefix = f"{RULE_RATE}_by_key.{rule}."
-        keyed = [metric for metric in metrics if metric.startswith(prefix)][:most]
-        series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.board)}
-        which = (
-            f"the first {len(keyed)} keys by name" if len(keyed) < len(study.metrics(dataset, prefix)) else "every key"
-        )
-        title = f"{dataset}: rows that break {rule}, {which}; means, 95 % intervals, {study.n}"
+        every = [metric for metric in metrics if metric.startswith(prefix)]
+        keyed = every[:most]
+        names = [metric.removeprefix(prefix) for metric in keyed]
+        which = f"the first {len(keyed)} of {len(every)} keys by name" if len(keyed) < len(every) else "every key"
         path = folder / file_name(name, dataset, rule)
-        result.figures[path.name] = partial(
-            figures.bars, path, title, "violation rate", [m.removeprefix(prefix) for m in keyed], series
-        )
+        series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.board)}
+        series = {g: found for g, found in series.items() if any(found)}
+        said = f"{dataset}: rows that break {rule}, {which}"
+        if len(keyed) <= MOST_KEYS_DRAWN:
+            title = f"{said}; means, 95 % intervals, {study.n}"
+            result.figures[path.name] = partial(figures.bars, path, title, "violation rate", names, series)
+            continue
+        rows: dict[str, list[float | None]] = {
+            "real (held out)": [study.anchor(dataset, metric, "real") for metric in keyed]
+        }
+        rows |= {g: [None if e is None else e.value for e in found] for g, found in series.items()}
+        macro = f"{RULE_RATE}_macro.{rule}"
+        beside: dict[str, Estimate | None] = {g: study.cell(dataset, g, macro) for g in series}
+        if (real := study.anchor(dataset, macro, "real")) is not None:
+            beside["real (held out)"] = Estimate(real)
+        title = f"{said}; means, {study.n}; at the end of a row the mean over keys, 95 % interval; hatched: no row of the key"
+        result.figures[path.name] = partial(figures.heat, path, title, "violation rate", names, rows, beside)
 
 
 def first_tables(study: Study, dataset: str) -> tuple[Dataset | None, dict[str, pd.DataFrame]]:

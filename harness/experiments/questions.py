@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from harness.experiments.study import (
     order_rows,
 )
 from harness.experiments.tables import Table
+from harness.statistics import Estimate
 
 CONDITIONAL = "conditional.distance"
 SNIFF = "detection.sniff_accuracy"
@@ -114,7 +115,8 @@ def rq3(study: Study, folder: Path) -> Result:
         verdict(claim, "the detector's ROC-AUC"),
         evidence(study),
     ]
-    _bars_by_dataset(study, folder, result, "sniff_test", DETECTION, "detector ROC-AUC (0.5: not told apart)")
+    _bars_by_dataset(study, folder, result, "sniff_test", SNIFF, "sniff accuracy")
+    _bars_by_dataset(study, folder, result, "detector_roc_auc", DETECTION, "detector ROC-AUC", {"not told apart": 0.5})
     return result
 
 
@@ -154,7 +156,7 @@ def rq4(study: Study, folder: Path) -> Result:
                 result,
                 f"ml_efficacy_{measure}",
                 f"ml_efficacy.hgb.{measure}",
-                f"{measure} of gradient boosting",
+                {"roc_auc": "ROC-AUC", "r2": "R²"}[measure] + " of gradient boosting",
             )
     return result
 
@@ -196,10 +198,21 @@ def _best(study: Study, metric: str, what: str, lower: bool = True) -> str:
     return f"Mean {what}, best first: {said}. {verdict(claim, f'the {what}', lower)}"
 
 
-def _bars_by_dataset(study: Study, folder: Path, result: Result, name: str, metric: str, label: str) -> None:
+def _bars_by_dataset(
+    study: Study,
+    folder: Path,
+    result: Result,
+    name: str,
+    metric: str,
+    label: str,
+    lines: Mapping[str, float] | None = None,
+) -> None:
+    """Real rows first, then the best generators, as many as can be drawn; the title counts the rest."""
     datasets = study.datasets_with(metric)
     series = {g: [study.cell(d, g, metric) for d in datasets] for g in competitors(study.board)}
     if datasets and any(e for found in series.values() for e in found):
-        result.figures[name] = partial(
-            figures.bars, folder / name, f"{label}; means, 95 % intervals, {study.n}", label, datasets, series
-        )
+        anchors = [study.anchor(d, metric, "real") for d in datasets]
+        real = [None if value is None else Estimate(value) for value in anchors]
+        title = f"{label}; means, 95 % intervals, {study.n}"
+        path = folder / name
+        result.figures[name] = partial(figures.bars, path, title, label, datasets, {"real": real, **series}, lines)

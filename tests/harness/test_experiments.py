@@ -175,7 +175,7 @@ def full_store(tmp_path_factory):
 EXPECTED = {
     "rq1": ["conditional_distance.csv", "eval_state_geolocation_toy.png", "eval_distribution_partial_toy.svg", "intro_observation_single_class_toy.svg", "intro_vio_state_bar_toy_x_in_state.png"],
     "rq2": ["rules.tex", "rq_violation_rate_by_state_toy_x_in_state.svg"],
-    "rq3": ["detection.md", "sniff_test.png"],
+    "rq3": ["detection.md", "detector_roc_auc.png"],
     "rq4": ["ml_efficacy.csv", "gap_to_real.csv", "ml_efficacy_roc_auc.png"],
     "rq5": ["order_contrast.csv", "violation_by_size_gaps.csv", "violation_by_size.png"],
     "ablation_order": ["fd_violation_by_order.csv", "intro_observation_order.png", "method_edge_building_toy.svg", "method_graph_search_toy.svg", "method_overview.svg"],
