@@ -18,7 +18,7 @@ from harness.datasets import Dataset, stored
 from harness.environments import Environment, EnvironmentFailed, cache_folder, ensure
 from harness.errors import TabOrderError, choices
 from harness.generator import Yield
-from harness.isolation import Limits, Outcome, run_isolated
+from harness.isolation import Limits, Outcome, preload, run_isolated
 from harness.progress import CellProgress
 from harness.record import SCORED, Cell, Cost, Record, Score, Status, finite
 from harness.redaction import Redactor
@@ -275,6 +275,7 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
             stages[str(event["stage"])] = event.get("seconds")
         show.event(event)
 
+    preload(getattr(locate(cell.target), "preload", ()))
     outcome = run_isolated(
         "harness.worker:generate",
         payload,

@@ -183,12 +183,12 @@ def heat(
         shade = ScalarMappable(Normalize(0, 1), "cividis_r")
         for y, values in enumerate(rows.values()):
             for x, value in enumerate(values):
-                fill = (
-                    {"fc": shade.to_rgba(value)}
-                    if value is not None
-                    else {"fc": "white", "hatch": "////", "ec": "#bbbbbb"}
-                )
-                axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, linewidth=0.3, **{"ec": "white", **fill}))
+                cell = Rectangle((x - 0.5, y - 0.5), 1, 1, linewidth=0.3, edgecolor="white")
+                if value is None:
+                    cell.set(facecolor="white", hatch="////", edgecolor="#bbbbbb")
+                else:
+                    cell.set_facecolor(shade.cmap(float(value)))
+                axes.add_patch(cell)
         for y, name in enumerate(rows):
             found = beside.get(name)
             said = "–" if found is None else f"{found.value:.3f}"

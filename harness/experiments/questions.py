@@ -215,4 +215,5 @@ def _bars_by_dataset(
         real = [None if value is None else Estimate(value) for value in anchors]
         title = f"{label}; means, 95 % intervals, {study.n}"
         path = folder / name
-        result.figures[name] = partial(figures.bars, path, title, label, datasets, {"real": real, **series}, lines)
+        shown = {"real": real, **series} if any(real) else series
+        result.figures[name] = partial(figures.bars, path, title, label, datasets, shown, lines)

@@ -48,9 +48,11 @@ class RowLLM:
 
     Attributes:
         version: raised whenever equal configurations give other tables than before.
+        preload: what takes seconds to import; the process that cells are forked from does it once.
     """
 
     version = "2"
+    preload = ("transformers.models.gpt2.modeling_gpt2",)
 
     def __init__(
         self,
