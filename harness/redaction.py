@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MASK = "[redacted]"
@@ -25,6 +25,7 @@ _SETTING = re.compile(
     re.I,
 )
 _POINTER = re.compile(r"_(?:env|variable)$", re.I)
+_PASSWORD = re.compile(r"://[^\s/@:]{0,256}:([^\s/@]{1,1024})@")
 _WORDS = r"(?:api_?key|access_?key|private_?key|secret|passw(?:or)?d|passphrase|(?:access|auth|hf)_?token)"
 # Every repetition that a search could begin at many places is bounded: a line may be a megabyte of one letter.
 _PATTERNS = (
@@ -43,27 +44,33 @@ class Redactor:
     Args:
         environment: variables to look for secrets in; by default this process's.
         names: further variables whose values are secret whatever they are called.
+        values: further secrets.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, names: Iterable[str] = (), values: Iterable[str] = ()
+    ) -> None:
         environment = os.environ if environment is None else environment
         named = set(names)
-        values = {
-            part.strip()
+        secrets = [
+            value
             for name, value in environment.items()
             if name in named or (_VARIABLE.search(name) and not _POINTER.search(name))
-            for part in value.splitlines()  # a private key has many
-        }
-        kept = sorted((value for value in values if len(value) >= SHORTEST), key=len, reverse=True)
+        ]
+        parts = {part.strip() for value in (*secrets, *values) for part in value.splitlines()}  # a private key has many
+        kept = sorted((part for part in parts if len(part) >= SHORTEST), key=len, reverse=True)
         self._values = re.compile("|".join(map(re.escape, kept))) if kept else None
         self.longest = max([4096, *(4 * len(value) for value in kept)])
         """Bytes within which a secret, or the address that holds one, is assumed to lie."""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Redactor:
-        """One that also knows the variables that settings such as ``api_key_env`` point to."""
-        pointers = (value for key, value in settings.items() if _POINTER.search(str(key)) and isinstance(value, str))
-        return cls(names=pointers)
+        """One that also knows the variables that settings such as ``api_key_env`` point to, and the secrets among settings."""
+        pairs = list(_flat(settings))
+        pointers = [text for key, text in pairs if _POINTER.search(key)]
+        secrets = [text for key, text in pairs if _is_secret(key, text)]
+        passwords = [found[1] for _, text in pairs for found in _PASSWORD.finditer(text)]
+        return cls(names=pointers, values=(*secrets, *passwords))
 
     def text(self, text: str) -> str:
         """``text`` without secrets."""
@@ -86,6 +93,18 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return type(value)(self.value(item) for item in value)
         return value
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """All texts of a structure, each with the key it stands under."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _flat(item, str(name))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _flat(item, key)
 
 
 def _is_secret(key: Any, item: Any) -> bool:
