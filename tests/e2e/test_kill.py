@@ -25,14 +25,21 @@ def start(store: Path) -> subprocess.Popen[str]:
 
 
 def kill(sweep: subprocess.Popen[str], what: str) -> None:
-    """Kill the sweep alone, one of its descendants, or everything at once as a power cut would."""
+    """Kill the sweep alone, its fork server, one of its descendants, or everything at once as a power cut would."""
     descendants = psutil.Process(sweep.pid).children(recursive=True) if sweep.poll() is None else []
-    victims = {"sweep": [], "worker": descendants[-1:], "machine": descendants}[what]
-    if what != "worker" or not victims:
+    servers = [process for process in descendants if "forkserver" in " ".join(command_of(process))]
+    victims = {"sweep": [], "server": servers[:1], "worker": descendants[-1:], "machine": descendants}[what]
+    if what in ("sweep", "machine") or not victims:
         sweep.send_signal(signal.SIGKILL)
     for process in victims:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def finished(store: Path) -> dict[Path, bytes]:
@@ -59,7 +66,7 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path):
             before = finished(store)
             sweep = start(store)
             time.sleep(draw.uniform(0.6, 5.0))
-            what = draw.choice(["sweep", "worker", "machine"])
+            what = draw.choice(["sweep", "server", "worker", "machine"])
             kill(sweep, what)
             kills += 1
             follow(sweep)
