@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from harness import statistics as st
+from harness.errors import TabOrderError, choices
 from harness.seeding import rng
 from harness.standings import Pair, Policy, Row, Standings, matrix, sum_seconds
 from harness.statistics import Array, Estimate
@@ -19,12 +20,19 @@ FEW_DRAWS = 300
 MOST_RUNS = 5_000_000
 """Resampled runs beyond which only :data:`FEW_DRAWS` draws of them are kept."""
 
+DEFAULT_ANCHOR = "independent"
+
 MOST_PAIRED = 20
 """With more ranked generators than this, pairs are formed with the leader only."""
 
 
 def compare(board: Standings) -> Standings:
-    """Return the standings with rows ranked and ordered: best overall first, reference generators last."""
+    """Return the standings with rows ranked and ordered: best overall first, reference generators last.
+
+    Raises:
+        TabOrderError: when the policy's anchor is not among the generators.
+    """
+    _anchor(board)
     ranked = board.ranked
     values = matrix(board, board.kept, ranked, lambda unit: unit.overall)
     complete = np.asarray(st.present(values).all(axis=1))
@@ -113,10 +121,23 @@ def _with_ranks(
     }
 
 
+def _anchor(board: Standings) -> str | None:
+    """The label pinned at 1000.
+
+    Raises:
+        TabOrderError: when the policy names a generator that is not there.
+    """
+    names = sorted({(unit.generator, unit.record.cell.generator) for unit in board.units})
+    wanted = board.policy.anchor
+    found = next((label for label, name in names if (wanted or DEFAULT_ANCHOR) in (label, name)), None)
+    if found is None and wanted is not None:
+        raise TabOrderError(choices(wanted, board.labels, "anchor"))
+    return found
+
+
 def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate]]:
     """Ratings with bootstrap intervals, and what was pinned at 1000: the policy's anchor, else the mean of all."""
-    names = sorted({(unit.generator, unit.record.cell.generator) for unit in board.units})
-    anchor = next((label for label, name in names if board.policy.anchor in (label, name)), None)
+    anchor = _anchor(board)
     players = [*ranked] if anchor is None or anchor in ranked else [*ranked, anchor]
     values = matrix(board, kept, players, lambda unit: unit.overall)
     if anchor is not None and not st.present(values).all():

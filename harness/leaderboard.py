@@ -39,7 +39,7 @@ COMMAND = Command(
         "sweep=NAME": "only records of this sweep (default: all)",
         "missing=drop|worst": """drop: a dataset that some generator did not finish is left out for all;
             worst: each failed cell counts 0 (default: drop)""",
-        "anchor=NAME": "the generator whose Elo rating is 1000 (default: independent)",
+        "anchor=NAME": "the generator whose Elo rating is 1000 (default: independent where there is one, else the mean of all)",
         "draws=N": "bootstrap draws (default: 1000)",
         "seed=N": "seed of the bootstrap (default: 0)",
         "rope=X": "differences below this count as practically equal (default: 0.01)",
@@ -111,7 +111,12 @@ def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) ->
             f"there is no result store at {store.root} (no runs/ folder): give store.root=DIR of a finished run."
         )
     records, problems = store.records()
+    sweeps = sorted({record.sweep for record in records if record.sweep})
     records = [record for record in records if keep is None or keep(record)]
+    if keep is not None and sweeps and not records:
+        raise TabOrderError(
+            f"no record of the store at {store.root} was asked for: the sweeps in it are {', '.join(sweeps)}."
+        )
     problems += [
         Problem(Path(table), "is missing: its scores are kept, its table is not shown.")
         for cell, scores in ((record.cell, record.scores) for record in records)

@@ -39,14 +39,14 @@ class Policy:
             keeps it and counts each failed or absent cell as 0.
         draws: bootstrap draws.
         seed: of the bootstrap.
-        anchor: generator (name or label) whose Elo rating is 1000.
+        anchor: generator (name or label) whose Elo rating is 1000; ``None``: ``independent`` where there is one, else the mean.
         rope: differences in the overall score below this count as practically equal.
     """
 
     missing: Missing = "drop"
     draws: int = 1000
     seed: int = 0
-    anchor: str = "independent"
+    anchor: str | None = None
     rope: float = ROPE
 
     def __post_init__(self) -> None:

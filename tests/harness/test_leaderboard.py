@@ -329,7 +329,9 @@ def test_one_sweep_of_a_shared_store(tmp_path, capsys):
     assert "tvae" in text
     assert "ctgan" not in text
     assert main([f"store.root={store.root}", "sweep=three"]) == 2
-    assert "holds no usable record" in capsys.readouterr().err
+    assert "was asked for: the sweeps in it are one, two." in capsys.readouterr().err
+    assert main([f"store.root={store.root}", "anchor=tave"]) == 2
+    assert "unknown anchor 'tave': the choices are ctgan, tvae" in capsys.readouterr().err
 
 
 def test_long_names_get_room_and_columns_give_way(tmp_path):
