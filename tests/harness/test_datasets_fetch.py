@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import multiprocessing
 import socket
@@ -51,11 +52,20 @@ class Handler(BaseHTTPRequestHandler):
         requested = self.headers.get("Range")
         self.server.requests.append(requested)
         behaviour, number = self.server.behaviour, len(self.server.requests)
-        content = self.server.files.get(self.path)
+        content = self.server.files.get(self.path.removeprefix("/elsewhere"))
         if content is None or behaviour == "missing":
             return self.send_error(404)
         if behaviour == "busy" and number < 3:
             return self.send_error(503)
+        if behaviour in {"moved", "moved_for_ever", "moved_to_a_file"} and not self.path.startswith("/elsewhere"):
+            places = {
+                "moved": f"/elsewhere{self.path}",
+                "moved_for_ever": self.path,
+                "moved_to_a_file": "file:///etc/passwd",
+            }
+            self.send_response(302)
+            self.send_header("Location", places[behaviour])
+            return self.end_headers()
         start = 0
         if requested and behaviour != "no_range":
             start = int(requested.removeprefix("bytes=").removesuffix("-"))
@@ -66,8 +76,16 @@ class Handler(BaseHTTPRequestHandler):
             content = b"x" + content[1:]
         if behaviour == "oversize":
             content *= 10
-        self.send_header("Content-Length", str(len(content) - start))
+        if behaviour == "gzip":
+            content = gzip.compress(content)
+            self.send_header("Content-Encoding", "gzip")
+        if behaviour not in {"no_length", "endless"}:
+            self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
+        if behaviour == "endless":
+            with suppress(BrokenPipeError, ConnectionResetError):
+                while True:
+                    self.wfile.write(content)
         if behaviour == "hang" or (behaviour == "hang_once" and number == 1):
             self.wfile.write(content[start : start + 1000])
             self.wfile.flush()
@@ -145,6 +163,20 @@ def test_a_partial_file_of_a_killed_process_is_continued(server: Server, tmp_pat
     assert kept(tmp_path) == ["a b.csv"]
 
 
+@pytest.mark.parametrize("behaviour", ["moved", "no_length"])
+def test_a_redirect_is_followed_and_a_length_is_not_needed(server: Server, tmp_path: Path, behaviour: str) -> None:
+    server.behaviour = behaviour
+    assert source(server, tmp_path).locate(FILE).read_bytes() == CONTENT
+
+
+def test_a_redirect_in_a_circle_ends(server: Server, tmp_path: Path) -> None:
+    server.behaviour = "moved_for_ever"
+    with pytest.raises(TabOrderError, match="HTTP status 302"):
+        source(server, tmp_path).locate(FILE)
+    assert len(server.requests) < 20
+    assert kept(tmp_path) == []
+
+
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
     server.behaviour = "busy"
     assert source(server, tmp_path).locate(FILE).read_bytes() == CONTENT
@@ -162,6 +194,9 @@ def test_a_hanging_connection_times_out_and_is_tried_again(server: Server, tmp_p
     [
         ("missing", "HTTP status 404", 1),
         ("changed", "its SHA-256 is [0-9a-f]{64}, expected " + FILE.sha256, 1),
+        ("endless", f"longer than the expected {len(CONTENT)} bytes", 1),
+        ("gzip", "the connection ended after|its SHA-256 is", 2),
+        ("moved_to_a_file", "HTTP status 302", 1),
         ("oversize", f"longer than the expected {len(CONTENT)} bytes", 1),
         ("always_truncated", "the connection ended after|IncompleteRead", 2),
         ("hang", "timed out; 2 attempts", 2),
