@@ -23,18 +23,24 @@ TINY_LLM = (
     "generator.llm.layers=1",
     "generator.llm.width=16",
     "generator.llm.heads=2",
+    "generator.decoding=constrained",  # so little trained, it would write no valid row of some tables by itself
 )
 
 
 @pytest.fixture
 def harness(tmp_path, monkeypatch, capfd):
-    """Call the command line in ``tmp_path``; returns exit code, output, and the last record."""
+    """Call the command line in ``tmp_path``; returns exit code, output, and the last record.
+
+    Paths are absolute: this process keeps the last dataset it loaded, by its configuration.
+    """
 
     def call(*words):
         for seen in (app.SINGLE, app.MISTAKES, sweep.STARTED, sweep.FINISHED):
             seen.clear()
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["harness", "tracker=none", "dataset=csv", "dataset.train=train.csv", *words])
+        monkeypatch.setattr(
+            sys, "argv", ["harness", "tracker=none", "dataset=csv", f"dataset.train={tmp_path}/train.csv", *words]
+        )
         code = main()
         said = capfd.readouterr()
         paths = sorted(tmp_path.glob("results/runs/*/*/*/record.json"), key=lambda path: path.stat().st_mtime_ns)
@@ -91,7 +97,7 @@ def cells_of(data):
 def test_a_strange_table_works_from_file_to_scores_and_its_values_survive(name, harness, tmp_path):
     (tmp_path / "train.csv").write_bytes(WORKS[name])
     (tmp_path / "test.csv").write_bytes(WORKS[name])
-    words = ("dataset.test=test.csv", "dataset.target=y", "evaluation=quick")
+    words = (f"dataset.test={tmp_path}/test.csv", "dataset.target=y", "evaluation=quick")
     code, said, path = harness(*words, "generator=copy")
     assert code == 0, said.err
     record = json.loads(path.read_text())
@@ -110,7 +116,7 @@ def test_a_strange_table_works_from_file_to_scores_and_its_values_survive(name, 
     for score in record["scores"]:
         assert (score["value"] is None) == bool(score["error"]), score
     (shapes,) = [score for score in record["scores"] if score["metric"] == "distribution.column_shapes"]
-    assert 0 <= shapes["value"] <= 1
+    assert record["status"] == "short_yield" or 0 <= shapes["value"] <= 1
 
 
 REFUSED = {
@@ -177,7 +183,7 @@ def test_a_test_table_that_does_not_match_is_one_sentence(test, parts, harness, 
     (tmp_path / "train.csv").write_bytes(csv_bytes(PLAIN, TARGET))
     if test is not None:
         (tmp_path / "test.csv").write_bytes(test)
-    check_refused(harness("dataset.test=test.csv", "dataset.target=y", "generator=copy"), tmp_path, parts)
+    check_refused(harness(f"dataset.test={tmp_path}/test.csv", "dataset.target=y", "generator=copy"), tmp_path, parts)
 
 
 NASTY = csv_bytes(
@@ -194,7 +200,7 @@ NASTY = csv_bytes(
 def test_unseen_classes_and_every_metric_on_a_nasty_table(harness, tmp_path):
     (tmp_path / "train.csv").write_bytes(NASTY)
     (tmp_path / "test.csv").write_bytes(NASTY.replace(b"yes", b"new").replace("🦆".encode(), b"unseen"))
-    code, said, path = harness("dataset.test=test.csv", "dataset.target=y", *TINY_LLM)
+    code, said, path = harness(f"dataset.test={tmp_path}/test.csv", "dataset.target=y", *TINY_LLM)
     assert code == 0, said.err
     record = json.loads(path.read_text())
     assert record["status"] in ("ok", "short_yield")
