@@ -23,7 +23,7 @@ METRICS = (
     (FD_RATE, True),
     ("rules.violation_rate", True),
     ("conditional.distance", True),
-    ("distribution.pair_trends", False),
+    ("distribution.pair_distance", True),
     ("detection.roc_auc", True),
     ("ml_efficacy.hgb.roc_auc", False),
     ("ml_efficacy.hgb.r2", False),
