@@ -26,6 +26,7 @@ from harness.units import Unit
 
 FIDELITY = (
     ("column shapes", ("distribution.column_shapes",)),
+    ("pair distance", ("distribution.pair_distance",)),
     ("pair trends", ("distribution.pair_trends",)),
     ("ML efficacy", ("ml_efficacy.hgb.roc_auc", "ml_efficacy.hgb.r2")),
 )
@@ -50,7 +51,7 @@ def order_budget(study: Study, folder: Path) -> Result:
     rates = {arm: _mean(units, (FD_RATE,)) for arm, units in arms.items()}
     rows = [_row(arm, arms, rates) for arm in sorted(arms, key=_place)]
     title = (
-        "Violation rate of dependencies (0 best) and fidelity (1 best) by training budget and order: "
+        "Violation rate of dependencies and pair distance (0 best), other fidelity (1 best) by training budget and order: "
         "means over training seeds, Student's t 95 % intervals"
     )
     heads = ["dataset", "epochs", "decoding", "order", "seeds", "FD violation", "share of random's"]
