@@ -39,11 +39,18 @@ def score_table(scores: Sequence[Score]) -> str:
     """Headline scores, one line each: value, anchors, where the value lies between them, direction."""
     rows = []
     for score in headlines(scores):
-        scaled = None if score.metric.startswith(BARE) else normalised(score, "floor")
+        scaled = normalised(score, "floor") if _scaled(score) else None
         numbers = [_number(x) for x in (score.value, score.real, score.floor)]
         better = "higher" if score.goal == "max" else "lower"
         rows.append([score.metric, *numbers, "" if scaled is None else f"{scaled:.2f}", better])
     return _markdown(["score", "value", "real", "floor", "0–1", "better"], rows, right=(1, 2, 3, 4))
+
+
+def _scaled(score: Score) -> bool:
+    """Whether a value can be placed between its anchors: not where independent columns do as well as held-out rows."""
+    if score.metric.startswith(BARE) or score.real is None or score.floor is None:
+        return False
+    return (score.real > score.floor) == (score.goal == "max")
 
 
 def reasons(scores: Sequence[Score]) -> list[str]:

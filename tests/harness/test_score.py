@@ -13,8 +13,10 @@ import pytest
 
 from harness import score
 from harness.errors import TabOrderError
+from harness.scoretable import score_table
 from harness.scoring import load_metrics, load_rules, score_tables
 from harness.violations import broken_rows, row_violations
+from tests.factories import make_score
 
 
 def rows(count: int, seed: int) -> pd.DataFrame:
@@ -73,6 +75,17 @@ def test_csv_to_json_and_a_table(files, capsys) -> None:
     table = [line for line in printed.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in table)
     assert any(set(line) <= set("|-:") for line in table)  # Markdown, to be pasted
+
+
+def test_values_are_placed_between_anchors_only_where_these_tell_good_from_bad() -> None:
+    def placed(metric: str, value: float, real: float, floor: float) -> str:
+        one = make_score(metric, value, real=real, floor=floor, goal="max", bounds=(0.0, 1.0))
+        return score_table([one]).splitlines()[-1].split("|")[5].strip()
+
+    assert placed("coverage.range", 0.75, 1.0, 0.5) == "0.50"
+    assert placed("coverage.range", 0.75, 0.5, 1.0) == ""  # independent columns span more than the smaller test table
+    assert placed("coverage.range", 0.75, 0.5, 0.505) == ""
+    assert placed("privacy.nndr", 0.75, 1.0, 0.5) == ""
 
 
 def test_rows_that_break_something_are_written_with_what_they_break(files, capsys) -> None:
