@@ -173,7 +173,7 @@ def test_left_children_are_ended(tmp_path):
     ("spec", "words"),
     [
         ({"_target_": f"{MODULE}.Missing"}, "cannot import _target_"),
-        ({"_target_": f"{MODULE}.Good", "x": 1}, "cannot be called with ['x']"),
+        ({"_target_": f"{MODULE}.Good", "x": 1}, "takes no argument 'x'"),
         ({"_target_": "Good"}, "not a dotted path"),
     ],
 )
