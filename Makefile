@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RAY := .venvs/ray
 PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: help setup demo test lint ray bench lock clean
+.PHONY: help setup demo test lint ray bench bench-peers lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint         ruff and strict mypy"
 	@echo "make ray          set up .venvs/ray: .venv and the Ray launcher over it"
 	@echo "make bench        speed figures (pytest-benchmark)"
+	@echo "make bench-peers  our row language model beside be-great and REaLTabFormer (most of an hour on two cores)"
 	@echo "make lock         resolve requirements.lock again from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml
@@ -51,7 +52,15 @@ $(RAY)/.ready: requirements-ray.lock $(READY)
 ray: $(RAY)/.ready
 
 bench: setup
-	$(BIN)/python -m pytest tests/bench -m bench --benchmark-enable --benchmark-columns=median,min,max,rounds
+	@mkdir -p .benchmarks
+	$(BIN)/python -m pytest tests/bench -m bench --benchmark-enable --benchmark-columns=median,min,max,rounds --benchmark-json=.benchmarks/bench.json
+	$(BIN)/python -m tests.bench.summary .benchmarks/bench.json
+
+# The peers' environments are made once, under TABORDER_CACHE where it is set.
+bench-peers: export TABORDER_CACHE := $(or $(TABORDER_CACHE),$(CURDIR)/.venvs/peers)
+bench-peers: setup
+	$(BIN)/python -m harness.environments great realtabformer
+	$(BIN)/python -m tests.bench.peers
 
 lock:
 	$(PYTHON) -m venv .venvs/lock

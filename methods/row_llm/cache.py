@@ -1,4 +1,4 @@
-"""A key-value cache in preallocated memory: appending a token copies that token only."""
+"""Key-value caches in preallocated memory: appending a token copies that token only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
+SHORT = 32
+"""Up to so many tokens, memory is laid out place by place, (place, row, head, size), on which a CPU attends and copies faster; above,
+row by row, (row, head, place, size), on which it attends up to four times faster. The numbers computed are the same."""
+
 
 class BufferLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values of one layer, of which the first ``length`` places are filled.
-
-    Memory is laid out place by place, shape (capacity, rows, heads, head size): a new token is one contiguous write, and on a
-    CPU attention over it is faster than over the usual layout.
-    """
+    """Keys and values of one layer, of which the first ``length`` places are filled."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
@@ -25,20 +25,25 @@ class BufferLayer(DynamicLayer):  # type: ignore[misc]
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Allocate at the first update, when shape, type and device are known."""
         self.dtype, self.device = key_states.dtype, key_states.device
-        rows, heads, _, size = key_states.shape
-        self.keys = key_states.new_empty((self.capacity, rows, heads, size))
-        self.values = value_states.new_empty((self.capacity, rows, heads, value_states.shape[3]))
+        self.keys, self.values = self._empty(key_states), self._empty(value_states)
         self.is_initialized = True
+
+    def _empty(self, states: Tensor) -> Tensor:
+        """Memory for rows of this kind, seen as (rows, heads, capacity, head size)."""
+        rows, heads, _, size = states.shape
+        if self.capacity > SHORT:
+            return states.new_empty((rows, heads, self.capacity, size))
+        return states.new_empty((self.capacity, rows, heads, size)).permute(1, 2, 0, 3)
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Append; returns views of all filled keys and values, shape (rows, heads, length, head size)."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[2]
-        self.keys[self.length : end] = key_states.permute(2, 0, 1, 3)
-        self.values[self.length : end] = value_states.permute(2, 0, 1, 3)
+        self.keys[:, :, self.length : end] = key_states
+        self.values[:, :, self.length : end] = value_states
         self.length = end
-        return self.keys[:end].permute(1, 2, 0, 3), self.values[:end].permute(1, 2, 0, 3)
+        return self.keys[:, :, :end], self.values[:, :, :end]
 
     def get_seq_length(self) -> int:
         """Filled places."""
@@ -46,21 +51,29 @@ class BufferLayer(DynamicLayer):  # type: ignore[misc]
 
     def select(self, rows: Tensor) -> BufferLayer:
         """A copy with these rows, in this order; a row may come more than once."""
-        layer = BufferLayer(self.capacity)
+        layer = type(self)(self.capacity)
         layer.length = self.length
         if not self.is_initialized:
             return layer
         layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = old.new_empty((self.capacity, len(rows), *old.shape[2:]))
-            torch.index_select(old[: self.length], 1, rows, out=new[: self.length])
+            new = self._empty(old[:1].expand(len(rows), -1, -1, -1))
+            self._copy(old, new, rows)
             setattr(layer, name, new)
         return layer
 
+    def _copy(self, old: Tensor, new: Tensor, rows: Tensor) -> None:
+        """The filled places of these rows."""
+        if self.capacity > SHORT:
+            new[:, :, : self.length] = old[:, :, : self.length].index_select(0, rows)
+        else:
+            by_place = old.permute(2, 0, 1, 3)[: self.length]
+            torch.index_select(by_place, 1, rows, out=new.permute(2, 0, 1, 3)[: self.length])
+
 
 class BufferCache(Cache):  # type: ignore[misc]
-    """The cache of a whole model."""
+    """The cache of a whole model; rows grow in step."""
 
     def __init__(self, layers: list[BufferLayer]) -> None:
         super().__init__(layers=layers)
@@ -73,3 +86,69 @@ class BufferCache(Cache):  # type: ignore[misc]
     def select(self, rows: Tensor) -> BufferCache:
         """A copy with these rows, in this order."""
         return BufferCache([layer.select(rows) for layer in self.layers])
+
+
+class RaggedLayer(BufferLayer):
+    """Keys and values of one layer where each row has its own length; :class:`RaggedCache` says where tokens go.
+
+    Memory is laid out token by token, (row, place, head, size): writing and gathering move whole tokens.
+    """
+
+    cache: RaggedCache
+
+    def _empty(self, states: Tensor) -> Tensor:
+        """Zeros: what is beyond a row's length is masked, and must be finite for that."""
+        rows, heads, _, size = states.shape
+        return states.new_zeros((rows, self.capacity, heads, size)).permute(0, 2, 1, 3)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Write at the cache's places; returns the first ``cache.end`` places of the rows that are run."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        self.length = max(self.length, self.cache.end)
+        return self._write(self.keys, key_states), self._write(self.values, value_states)
+
+    def _write(self, memory: Tensor, states: Tensor) -> Tensor:
+        rows, end = self.cache.rows, self.cache.end
+        tokens = memory.permute(0, 2, 1, 3)
+        line = torch.arange(len(tokens), device=self.device) if rows is None else rows
+        places = (line[:, None] * self.capacity + self.cache.places).flatten()
+        tokens.flatten(0, 1).index_copy_(0, places, states.transpose(1, 2).flatten(0, 1))
+        filled = tokens[:, :end]
+        return (filled if rows is None else filled.index_select(0, rows)).permute(0, 2, 1, 3)
+
+    def _copy(self, old: Tensor, new: Tensor, rows: Tensor) -> None:
+        new.permute(0, 2, 1, 3)[:, : self.length] = old.permute(0, 2, 1, 3)[:, : self.length].index_select(0, rows)
+
+
+class RaggedCache(Cache):  # type: ignore[misc]
+    """The cache of a whole model for rows of different lengths, each without gaps; the model may be run on some rows alone.
+
+    Attributes:
+        rows: the rows the model is run on next; ``None`` for all.
+        places: where their tokens go, shape (rows, tokens); :attr:`trash` for padding.
+        end: places that hold anything after that.
+        trash: a place that is never read.
+    """
+
+    def __init__(self, layers: list[RaggedLayer], trash: int) -> None:
+        super().__init__(layers=layers)
+        self.rows: Tensor | None = None
+        self.places = torch.empty((0, 0), dtype=torch.int64)
+        self.end = 0
+        self.trash = trash
+        for layer in layers:
+            layer.cache = self
+
+    @classmethod
+    def empty(cls, model: PreTrainedModel, capacity: int) -> RaggedCache:
+        """For rows of at most ``capacity`` tokens."""
+        return cls([RaggedLayer(capacity + 1) for _ in range(model.config.num_hidden_layers)], capacity)
+
+    def aim(self, rows: Tensor | None, places: Tensor, end: int) -> None:
+        """Say which rows the model is run on next and where their tokens go."""
+        self.rows, self.places, self.end = rows, places, end
+
+    def select(self, rows: Tensor) -> RaggedCache:
+        """A copy with these rows, in this order."""
+        return RaggedCache([layer.select(rows) for layer in self.layers], self.trash)

@@ -60,7 +60,8 @@ class CategoryCodec:
 
     def encode(self, values: Array, words: Words) -> Array:
         """Distinct present values as tokens, shape (values, 1)."""
-        return np.array([[words.ids[category_token(self.index, value)]] for value in values]).reshape(-1, 1)
+        ids = [words.ids[category_token(self.index, value)] for value in values]
+        return np.array(ids, dtype=np.int64).reshape(-1, 1)
 
     def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
         """Values and what each cell is (``VALID``, …) from tokens, shape (rows, 1)."""

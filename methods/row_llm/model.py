@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ def load_pretrained(config: LLMConfig, seed: int) -> tuple[PreTrainedModel, PreT
     name = str(config.pretrained)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModelForCausalLM.from_pretrained(name, attn_implementation="sdpa", dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)  # fused attention where it has it
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TabOrderError(
@@ -106,6 +106,11 @@ def device_of(name: str) -> torch.device:
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def mixed_precision(device: torch.device) -> Literal["bf16", "no"]:
+    """What matrix products are computed in: bf16 on a GPU, full precision on a CPU, where bf16 is slower for small models."""
+    return "bf16" if device.type == "cuda" else "no"
 
 
 class Head:

@@ -19,7 +19,7 @@ class NumberGrammar:
 
     Attributes:
         negative: whether values below zero occur.
-        whole: greatest number of digits before the point.
+        whole: greatest number of digits before the point; 0 for a column without values, which has no texts.
         decimals: digits after the point; ``None`` for floats in their shortest text, with any digits and an exponent.
         length: characters of the longest text.
     """
@@ -33,7 +33,7 @@ class NumberGrammar:
     def fit(cls, column: Column, values: pd.Series[Any]) -> NumberGrammar:
         """Learn from the present training values."""
         texts = [str(format_cell(column, value)) for value in values.dropna().unique()]
-        whole = max((len(text.lstrip("-").partition(".")[0].partition("e")[0]) for text in texts), default=1)
+        whole = max((len(text.lstrip("-").partition(".")[0].partition("e")[0]) for text in texts), default=0)
         decimals = 0 if column.kind == "integer" else column.decimals
         return cls(any(t.startswith("-") for t in texts), whole, decimals, max(map(len, texts), default=1))
 
@@ -42,6 +42,8 @@ class NumberGrammar:
 
         The second part of a state is the number of characters read: no number is longer than ``length``.
         """
+        if not self.whole:
+            return {("start", 0): {}}, set()
         states, accept = _shortest(self.negative) if self.decimals is None else self._fixed(self.decimals)
         return _limited(states, accept, self.length)
 

@@ -16,7 +16,7 @@ from methods.row_llm.automaton import Automaton
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.constraints import table_automaton, text_automaton
 from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head
+from methods.row_llm.model import Head, mixed_precision
 from methods.row_llm.reasons import FD_VIOLATION, VALID
 from methods.row_llm.sampling import Sampler
 from methods.row_llm.serialization import TableCodec
@@ -58,7 +58,8 @@ class RowSource:
             the rows in random order, what each is (:mod:`methods.row_llm.reasons`), and the tokens sampled.
         """
         parts = []
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.head.model.device.type == "cuda"):
+        device = self.head.model.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision(device) == "bf16"):
             for start in range(0, n, BLOCK):
 
                 def tell(done: int, before: int = start) -> None:

@@ -164,13 +164,15 @@ class Sampler:
 
     def _finish(self, frontier: Frontier, rng: np.random.Generator) -> Iterator[tuple[Tensor, Array]]:
         """Advance a frontier to the end, splitting it where it outgrows a batch; depth first, to bound memory."""
-        stack = [frontier]
+        stack = [(frontier, torch.arange(0))]
         while stack:
-            frontier = stack.pop()
+            frontier, piece = stack.pop()
+            if len(piece):
+                frontier = frontier.select(piece, frontier.counts[piece.cpu().numpy()])
             while frontier.tokens.shape[1] < self.plan.length:
                 if len(frontier.counts) > self.batch:
                     pieces = torch.split(torch.arange(len(frontier.counts), device=frontier.tokens.device), self.batch)
-                    stack += [frontier.select(rows, frontier.counts[rows.cpu().numpy()]) for rows in reversed(pieces)]
+                    stack += [(frontier, rows) for rows in reversed(pieces)]  # copied when their turn comes
                     break
                 if self.plan.stop is not None and frontier.tokens.shape[1]:
                     done = frontier.tokens[:, -1] == self.plan.stop

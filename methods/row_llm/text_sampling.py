@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.row_llm.automaton import Automaton
-from methods.row_llm.cache import BufferCache
+from methods.row_llm.cache import RaggedCache
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.decoding import draw, probabilities
 from methods.row_llm.fd_guide import FDGuide
@@ -36,7 +36,7 @@ class TextFrontier:
         counts: rows that share each prefix, shape (prefixes,).
         rows: the row of the plan each prefix follows, shape (prefixes,).
         cache: keys and values of all tokens fed.
-        mask: which of them are real, shape (prefixes, fed).
+        length: how many those are, shape (prefixes,).
         pending: tokens to feed next, shape (prefixes, k).
         real: which of those are real, same shape.
         state: of the grammar, shape (prefixes,).
@@ -51,8 +51,8 @@ class TextFrontier:
     cut: Tensor
     counts: Array
     rows: Tensor
-    cache: BufferCache
-    mask: Tensor
+    cache: RaggedCache
+    length: Tensor
     pending: Tensor
     real: Tensor
     state: Tensor
@@ -60,7 +60,7 @@ class TextFrontier:
 
     def select(self, rows: Tensor, counts: Array) -> TextFrontier:
         """The same frontier with other rows."""
-        names = ("values", "written", "ended", "cut", "rows", "mask", "pending", "real", "state", "fixed")
+        names = ("values", "written", "ended", "cut", "rows", "length", "pending", "real", "state", "fixed")
         chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
         return replace(self, counts=counts, cache=self.cache.select(rows), **chosen)
 
@@ -100,8 +100,7 @@ class TextSampler:
         self.columns = len(codec.names)
         self.limits = torch.tensor(codec.longest, device=self.device) + SLACK
         self.names = [_left_padded(names, self.device) for names in (codec.first_names, codec.names)]
-        fed = max(names.shape[1] for names, _ in self.names) + 1
-        self.capacity = 1 + self.columns * (fed + int(self.limits.max()) + 1)
+        self.attention = Attention(head.model.config)
 
     @torch.inference_mode()
     def sample(
@@ -151,8 +150,8 @@ class TextSampler:
             cut=flags[:, 0].clone(),
             counts=counts,
             rows=rows.to(self.device),
-            cache=BufferCache.empty(self.head.model, self.capacity),
-            mask=flags[:, :0],
+            cache=RaggedCache.empty(self.head.model, self.codec.length + 1),
+            length=torch.zeros(size, dtype=torch.int64, device=self.device),
             pending=pending,
             real=torch.ones_like(pending, dtype=torch.bool),
             state=torch.zeros(size, dtype=torch.int64, device=self.device),
@@ -161,13 +160,15 @@ class TextSampler:
 
     def _finish(self, frontier: TextFrontier, rng: np.random.Generator) -> Iterator[TextFrontier]:
         """Advance to the end, splitting where the frontier outgrows a batch; depth first, to bound memory."""
-        stack = [frontier]
+        stack = [(frontier, torch.arange(0))]
         while stack:
-            frontier = stack.pop()
+            frontier, piece = stack.pop()
+            if len(piece):
+                frontier = frontier.select(piece, frontier.counts[piece.cpu().numpy()])
             while frontier.slot < self.columns:
                 if len(frontier.counts) > self.batch:
                     pieces = torch.split(torch.arange(len(frontier.counts), device=self.device), self.batch)
-                    stack += [frontier.select(rows, frontier.counts[rows.cpu().numpy()]) for rows in reversed(pieces)]
+                    stack += [(frontier, rows) for rows in reversed(pieces)]  # copied when their turn comes
                     break
                 frontier = self._step(frontier, rng)
             else:
@@ -243,19 +244,53 @@ class TextSampler:
         return frontier
 
     def _feed(self, frontier: TextFrontier, rows: Tensor) -> Tensor:
-        """Run the model over the pending tokens; logits after the last one of the given prefixes."""
-        before = frontier.mask.sum(1, keepdim=True)
-        frontier.mask = torch.cat([frontier.mask, frontier.real], 1)
-        positions = (before + frontier.real.cumsum(1) - 1).clamp(min=0)
-        fed = frontier.pending.shape[1]
+        """Run the model over the pending tokens; logits after the last one of the given prefixes.
+
+        Prefixes whose value has ended have nothing pending: they are left out once they are a quarter of all.
+        """
+        active = frontier.real.any(1)
+        if not bool(active.any()):
+            return torch.empty((0, self.head.vocabulary), device=self.device)
+        chosen = None if 4 * int(active.sum()) > 3 * len(active) else active.nonzero().squeeze(1)
+        pending, real, length = frontier.pending, frontier.real, frontier.length
+        if chosen is not None:
+            rows = (active.cumsum(0) - 1)[rows]
+            pending, real, length = pending[chosen], real[chosen], length[chosen]
+        fed = pending.shape[1]
+        positions = (length[:, None] + real.cumsum(1) - 1).clamp(min=0)
+        end = int(positions.max()) + 1
+        frontier.cache.aim(chosen, torch.where(real, positions, frontier.cache.trash), end)
+        frontier.length = frontier.length + frontier.real.sum(1)
         return self.head.logits(
             rows * fed + fed - 1,
-            input_ids=frontier.pending,
-            attention_mask=frontier.mask.long(),
+            input_ids=pending,
+            attention_mask=self.attention.mask(positions, end),
             position_ids=positions,
             past_key_values=frontier.cache,
             use_cache=True,
         )
+
+
+class Attention:
+    """Which tokens each token sees: those before it and itself, within the window of models that have one."""
+
+    def __init__(self, config: Any) -> None:
+        on = getattr(config, "use_sliding_window", True)
+        self.window: int | None = getattr(config, "sliding_window", None) if on else None
+        self.by_layer = "sliding_attention" in (getattr(config, "layer_types", None) or ())
+        self.added = config._attn_implementation == "eager"  # models without fused attention add the mask to the scores
+
+    def mask(self, positions: Tensor, end: int) -> Any:
+        """Shape (rows, 1, tokens, ``end``), for tokens at ``positions``; by kind of layer where only some have a window."""
+        places = torch.arange(end, device=positions.device)
+        seen = (places <= positions[:, :, None])[:, None]
+        if self.window is None or self.window >= end:
+            near = seen
+        else:
+            near = seen & (places > positions[:, :, None] - self.window)[:, None]
+        if self.added:
+            seen, near = (torch.where(part, 0.0, torch.finfo(torch.float32).min) for part in (seen, near))
+        return {"full_attention": seen, "sliding_attention": near} if self.by_layer else near
 
 
 def _left_padded(names: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:

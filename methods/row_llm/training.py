@@ -16,7 +16,7 @@ from harness.seeding import derive_seed, global_seed
 from methods.row_llm.checkpoint import Progress, load_checkpoint, save_checkpoint, trained
 from methods.row_llm.chunks import Chunks
 from methods.row_llm.config import TrainingConfig
-from methods.row_llm.model import Head
+from methods.row_llm.model import Head, mixed_precision
 
 BETAS = (0.9, 0.95)
 """AdamW's decay rates, those of GPT-3 (Brown et al., 2020). Against torch's (0.9, 0.999), us_location, 5 epochs, two seeds: broken
@@ -136,7 +136,8 @@ class RowLoss(nn.Module):
 
     def forward(self, inputs: Tensor, places: Tensor, targets: Tensor) -> Tensor:
         """The loss in nats per learnt token."""
-        logits = self.head.logits(places, input_ids=inputs, use_cache=False)
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=mixed_precision(inputs.device) == "bf16"):
+            logits = self.head.logits(places, input_ids=inputs, use_cache=False)
         return nn.functional.cross_entropy(logits.float(), targets)
 
 
@@ -149,7 +150,8 @@ def train(
 ) -> Progress:
     """Train in place; continues from the checkpoint in ``folder`` when there is one.
 
-    Runs on Accelerate: bf16 autocast on a GPU, and data-parallel when started in several processes (``accelerate launch``).
+    Runs on Accelerate: data-parallel when started in several processes (``accelerate launch`` on GPUs, ``torchrun`` on CPUs). bf16
+    autocast on a GPU.
 
     Args:
         head: the model.
@@ -159,7 +161,7 @@ def train(
         report: told ``("fit", step, steps, loss=…, rows_per_second=…, eta_seconds=…)`` about once a second.
     """
     device = head.model.device
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if device.type == "cuda" else "no")
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # RowLoss casts
     parameters = list(trained(head).values())
     optimizer = torch.optim.AdamW(
         parameters, lr=config.learning_rate, betas=BETAS, weight_decay=config.weight_decay, fused=True

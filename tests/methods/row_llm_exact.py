@@ -126,12 +126,12 @@ class Exact:
         return found
 
 
-def p_value(expected: Mapping[Any, float], seen: Mapping[Any, int], n: int) -> float:
+def p_value(expected: Mapping[Any, float], seen: Mapping[Any, int], n: int, least_cells: int = 20) -> float:
     """Chi-square of counts against exact probabilities; everything not enumerated is one cell."""
     keys = [key for key, prob in expected.items() if prob * n >= 5]
     counts = [seen.get(key, 0) for key in keys]
     probs = [expected[key] for key in keys]
-    assert len(keys) >= 20, "too few rows to tell anything"
+    assert len(keys) >= least_cells, "too few rows to tell anything"
     assert sum(probs) < 1 + 1e-9
     rest = max(1.0 - sum(probs), 0.0)
     if rest * n >= 1e-3:

@@ -23,6 +23,7 @@ from harness.generator import Context
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
 from methods.row_llm.chunks import Chunks
+from methods.row_llm.sampling import Sampler
 from methods.row_llm.serialization import TableCodec
 from methods.row_llm.training import Batches
 
@@ -97,6 +98,35 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     ranks = [start(tmp_path, "fd", 6, RANK=str(rank), LOCAL_RANK=str(rank), **world) for rank in range(2)]
     first, second = (answer(process) for process in ranks)
     assert first == second
+    progress = json.loads((tmp_path / "checkpoint" / "progress.json").read_text())["progress"]
+    assert progress["rows"] == 6 * 1000  # both processes' rows count
+    assert progress["curve"][-1]["loss"] < 0.6 * progress["curve"][0]["loss"]
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPU's precision on a CPU: it learns, stays in full precision where weights and probabilities are kept, and samples."""
+    from methods.row_llm import rows, training
+    from tests.methods.test_row_llm_text import pretrained_folder
+
+    used: list[torch.dtype] = []
+    original = Sampler._probabilities
+
+    def spy(self: Sampler, *given: object) -> torch.Tensor:
+        used.append(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32)
+        return original(self, *given)  # type: ignore[arg-type]
+
+    for module in (rows, training):
+        monkeypatch.setattr(module, "mixed_precision", lambda device: "bf16")
+    monkeypatch.setattr(Sampler, "_probabilities", spy)
+    llm = {"pretrained": str(pretrained_folder(tmp_path, ["A is A_1, B is B_2, z is 100"]))} if pretrained else {}
+    generator = RowLLM("fd", epochs=6, decoding="constrained", llm=llm, device="cpu")
+    generator.fit(table(), SCHEMA, seed=0)
+    curve = generator.describe()["curve"]
+    assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
+    assert {parameter.dtype for parameter in generator.fitted.head.model.parameters()} == {torch.float32}
+    assert len(generator.sample(50, seed=0).frame) == 50
+    assert used == [] if pretrained else set(used) == {torch.bfloat16}
 
 
 def batches(order: torch.Tensor | None, chunks: Chunks, codec: TableCodec, **changes: object) -> Batches:
