@@ -25,7 +25,7 @@ CASES: dict[str, Callable[[Bench], list[Entry]]] = {
     "sample/us_location": partial(same_weights, name="us_location", by_great=True, target=8.0),
     "sample/us_location_end_learnt": partial(same_weights, name="us_location", target=None, variant="_end_learnt"),
     "sample/adult": partial(same_weights, name="adult", target=5.0),
-    "sample/simulated_base5": partial(same_weights, name="simulated_base5", fixed=True, target=100.0),
+    "sample/simulated_base5": partial(same_weights, name="simulated_base5", fixed=True, by_great=True, target=100.0),
     "default/us_location": partial(default, name="us_location", peer="great", target=200.0),
     "default/adult": partial(default, name="adult", peer="great", target=100.0),
     "default/us_location/realtabformer": partial(default, name="us_location", peer="realtabformer", target=5.0),

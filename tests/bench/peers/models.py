@@ -21,6 +21,7 @@ CONF = Path(__file__).resolve().parents[3] / "conf" / "generator"
 WEIGHT_EPOCHS = {"us_location": 8, "adult": 2, "simulated_base5": 12}
 """Training of the shared weights, until be-great's own sampler yields rows."""
 OUR_ROWS = {"us_location": 16320, "adult": 26049, "simulated_base5": 8000}
+GREAT_EPOCHS = {"us_location": 2, "simulated_base5": 5}
 GREAT_SECONDS = 100.0
 """Training of shared weights by be-great, at most."""
 TEXT_ROWS = {"us_location": 6144, "adult": 3072, "simulated_base5": 8000}
@@ -116,11 +117,13 @@ def weights(bench: Bench, name: str, *, order: str = "random", by_great: bool = 
         base_model(base, dataset.train, dataset.schema, 2, 64)
     if by_great:
         keep = bench.folder / f"weights-{name}-great"
-        arguments = recipe("great", llm=str(base / "llm"), epochs=2, device="cpu", max_train_seconds=GREAT_SECONDS)
+        arguments = recipe(
+            "great", llm=str(base / "llm"), epochs=GREAT_EPOCHS[name], device="cpu", max_train_seconds=GREAT_SECONDS
+        )
         side = bench.side(
             keep.name, f"{THEIRS}KeptGReaT", arguments, keep=keep, environment=bench.environments["great"]
         )
-        taught = f"by be-great, 2 epochs or {GREAT_SECONDS:g} s"
+        taught = f"by be-great, {GREAT_EPOCHS[name]} epochs or {GREAT_SECONDS:g} s"
     else:
         epochs = WEIGHT_EPOCHS[name]
         keep = bench.folder / f"weights-{name}-{order}-{epochs}"
