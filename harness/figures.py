@@ -257,6 +257,9 @@ def panels(
             _axis(axes, places, log_x)
             if log_y:
                 axes.set_yscale("log", nonpositive="clip")
+                axes.yaxis.set_major_formatter(
+                    lambda value, _: f"{value:g}"
+                )  # text is drawn as it is, without formulas
             else:
                 axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])  # points at 0 stay visible
             axes.set_title(part, loc="left", fontsize=8)
