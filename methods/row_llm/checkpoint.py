@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -23,6 +24,7 @@ class Progress:
     seconds: float = 0.0
     rows: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
+    resumed: list[int] = field(default_factory=list)  # steps at which a killed run was taken up again
 
 
 def save_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -48,21 +50,40 @@ def _write(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def resume(folder: Path, head: Head, optimizer: torch.optim.Optimizer) -> Progress:
+    """Continue from the checkpoint in ``folder``; from the start when there is none or, said in one line, none that is whole."""
+    if not (folder / "progress.json").exists():
+        return Progress()
+    try:
+        progress = load_checkpoint(folder, head, optimizer)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        print(f"the checkpoint in {folder} is damaged ({reason}): training starts over.", flush=True)
+        return Progress()
+    progress.resumed.append(progress.step)
+    print(f"training resumes from its checkpoint at step {progress.step}.", flush=True)
+    return progress
+
+
 def load_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer) -> Progress:
-    """Restore what :func:`save_checkpoint` wrote."""
+    """Restore what :func:`save_checkpoint` wrote, or raise and change nothing."""
     data: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    tensors = load_file(folder / data["state"])
+    progress = Progress(**data["progress"])
+    tensors = load_file(folder / Path(data["state"]).name)
     own = trained(head)
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(tensors[f"model/{name}"])
+    for name, parameter in own.items():
+        if tensors[f"model/{name}"].shape != parameter.shape:
+            raise ValueError(f"{name} has another shape")
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer/"):
             _, number, name = key.split("/")
             state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return Progress(**data["progress"])
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[f"model/{name}"])
+    return progress
 
 
 def trained(head: Head) -> dict[str, Tensor]:

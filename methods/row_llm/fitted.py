@@ -195,6 +195,9 @@ def _facts(
     budget = config.training.max_seconds
     if budget is not None and progress.seconds >= budget:
         facts["notes"] = [*facts["notes"], f"training ended when max_train_seconds={budget:g} was spent."]
+    if progress.resumed:
+        steps = ", ".join(map(str, progress.resumed))
+        facts["notes"] = [*facts["notes"], f"training was interrupted and resumed from its checkpoint at step {steps}."]
     return {
         **facts,
         "curve": progress.curve,

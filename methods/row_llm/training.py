@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from harness.seeding import derive_seed, global_seed
-from methods.row_llm.checkpoint import Progress, load_checkpoint, save_checkpoint, trained
+from methods.row_llm.checkpoint import Progress, resume, save_checkpoint, trained
 from methods.row_llm.chunks import Chunks
 from methods.row_llm.config import TrainingConfig
 from methods.row_llm.model import Head, mixed_precision
@@ -166,9 +166,7 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters, lr=config.learning_rate, betas=BETAS, weight_decay=config.weight_decay, fused=True
     )
-    progress = Progress()
-    if folder is not None and (folder / "progress.json").exists():
-        progress = load_checkpoint(folder, head, optimizer)
+    progress = Progress() if folder is None else resume(folder, head, optimizer)
     loss_of = accelerator.prepare_model(RowLoss(head))
     head.model.train()
     dropout = any(isinstance(module, nn.Dropout) and module.p > 0 for module in head.model.modules())

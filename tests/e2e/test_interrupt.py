@@ -59,7 +59,9 @@ def test_a_sweep_that_is_asked_to_stop_ends_cleanly_and_goes_on_later(tmp_path, 
         env=settings,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where the tests run in the background
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     end = time.monotonic() + 400
     while not (tmp_path / "pids").exists() or len((tmp_path / "pids").read_text().split()) < 2:

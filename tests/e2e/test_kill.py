@@ -1,6 +1,7 @@
 """Kill -9 at random moments, again and again: no record is torn, no finished cell is computed again, none is lost or doubled."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from harness.record import Record
+from tests.e2e.test_command_line import QUICK, harness
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = 8
@@ -95,3 +97,55 @@ def test_two_sweeps_on_one_store_share_the_work(tmp_path):
     assert ways.count("computed") == CELLS, "each cell is computed once"
     assert ways.count("reused") == CELLS
     assert len(finished(tmp_path)) == CELLS
+
+
+LLM = (
+    *QUICK,
+    "generator=permutation_aware_llm",
+    "generator.epochs=20",
+    "generator.batch_size=20",
+    "generator.checkpoint_seconds=0.05",
+    "limits.threads=1",
+    "generator.llm.layers=1",
+    "generator.llm.width=32",
+    "generator.llm.heads=2",
+)
+
+
+def test_a_row_llm_killed_amid_training_resumes_within_its_cell_to_the_same_bytes(tmp_path):
+    assert harness(*LLM, "store.root=whole", cwd=tmp_path).returncode == 0
+    (whole,) = tmp_path.glob("whole/runs/*/*/*/record.json")
+    assert not [note for note in json.loads(whole.read_text())["generator_info"]["notes"] if "resumed" in note]
+
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "3"}
+    command = [sys.executable, "-m", "harness", *LLM, "store.root=killed"]
+    sweep = subprocess.Popen(command, cwd=tmp_path, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while (step := saved_step(tmp_path / "killed")) < 30:
+        assert sweep.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    assert not list(tmp_path.glob("killed/runs/*/*/*/synthetic.parquet")), "it was killed too late to test anything"
+
+    again = harness(*LLM, "store.root=killed", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    (killed,) = tmp_path.glob("killed/runs/*/*/*/record.json")
+    record = json.loads(killed.read_text())
+    (note,) = [note for note in record["generator_info"]["notes"] if "resumed" in note]
+    resumed = int(note.rstrip(".").split()[-1])
+    assert step <= resumed < 20 * 10
+    assert f"training resumes from its checkpoint at step {resumed}." in killed.with_name("log.txt").read_text()
+    tables = [path.with_name("synthetic.parquet").read_bytes() for path in (whole, killed)]
+    assert tables[0] == tables[1]
+    assert [(s["metric"], s["value"]) for s in record["scores"]] == [
+        (s["metric"], s["value"]) for s in json.loads(whole.read_text())["scores"]
+    ]
+    assert not killed.with_name("work").exists()
+
+
+def saved_step(store: Path) -> int:
+    for path in store.glob("runs/*/*/*/work/checkpoint/progress.json"):
+        return int(json.loads(path.read_text())["progress"]["step"])
+    return 0

@@ -89,6 +89,37 @@ def test_killed_training_resumes_to_the_same_bytes_in_any_process(order: str, tm
     assert answer(start(tmp_path / "killed", order, 6, PYTHONHASHSEED="2")) == expected
 
 
+DAMAGE = {
+    "empty_progress": lambda folder, state: (folder / "progress.json").write_bytes(b""),
+    "torn_progress": lambda folder, state: (folder / "progress.json").write_bytes(b'{"state": "sta'),
+    "other_progress": lambda folder, state: (folder / "progress.json").write_bytes(b"[]"),
+    "empty_weights": lambda folder, state: state.write_bytes(b""),
+    "torn_weights": lambda folder, state: state.write_bytes(state.read_bytes()[:-9]),
+    "no_weights": lambda folder, state: state.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_told_in_a_line_and_training_starts_over(
+    damage: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tables = []
+    for turn in range(2):
+        generator = RowLLM("fd", epochs=1, llm={"layers": 1, "width": 16, "heads": 2}, device="cpu")
+        generator.bind(Context(tmp_path, 1, lambda *a, **k: None))
+        generator.fit(table(), SCHEMA, seed=0)
+        tables.append(generator.sample(50, seed=0).frame)
+        if not turn:
+            assert capfd.readouterr().out == ""
+            (state,) = (tmp_path / "checkpoint").glob("state-*.safetensors")
+            DAMAGE[damage](tmp_path / "checkpoint", state)
+    (line,) = capfd.readouterr().out.splitlines()
+    assert line.startswith(f"the checkpoint in {tmp_path / 'checkpoint'} is damaged (")
+    assert line.endswith("): training starts over.")
+    assert not any("resumed" in note for note in generator.describe()["notes"])
+    pd.testing.assert_frame_equal(*tables)
+
+
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     """Data-parallel on CPU, as on several GPUs: both ranks end with the same model, which has learnt B from A."""
     with socket.socket() as free:
