@@ -155,7 +155,9 @@ class ChangesGlobalRandomState(Good):
 class LeavesChildren(Good):
     def fit(self, train, schema, *, seed):
         super().fit(train, schema, seed=seed)
-        self.child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(600)  # a left child"], start_new_session=True
+        )
         time.sleep(0.5)
 
 

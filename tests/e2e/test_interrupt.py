@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.test_command_line import QUICK, ROOT, harness
+from tests.processes import runs
 
 PLUGIN = """
 import os, subprocess, sys, time
@@ -33,14 +34,6 @@ def words(tmp_path: Path, launcher: tuple[str, ...]) -> tuple[str, ...]:
     return ("-m", *QUICK, "generator=plugin", "generator._target_=my_slow.Slow", "seed=0,1,2", *launcher)
 
 
-def runs(pid: int) -> bool:
-    """Whether it is alive: the dead are buried by whoever adopted them, in their own time."""
-    try:
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize(
     ("number", "launcher"),
     [
@@ -59,9 +52,6 @@ def test_a_sweep_that_is_asked_to_stop_ends_cleanly_and_goes_on_later(tmp_path, 
         env=settings,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # ignored where the tests run in the background
     )
     end = time.monotonic() + 400
     while not (tmp_path / "pids").exists() or len((tmp_path / "pids").read_text().split()) < 2:

@@ -42,7 +42,7 @@ def parts(dataset: Dataset) -> list[pd.DataFrame]:
 
 
 def test_the_list_of_datasets() -> None:
-    assert available() == sorted([*EMBEDDED, *PAPER, "csv"])
+    assert available() == sorted([*EMBEDDED, *PAPER, "simulated", "csv"])
 
 
 @pytest.mark.parametrize("name", [*EMBEDDED, *PAPER, "csv"])

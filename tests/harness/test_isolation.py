@@ -13,6 +13,7 @@ import pytest
 from harness import isolation
 from harness.isolation import Limits, run_isolated
 from harness.redaction import Redactor
+from tests.processes import ends
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = "tests.harness.isolated_functions"
@@ -30,10 +31,7 @@ def call(name: str, payload: dict, tmp_path: Path, timeout=60.0, memory=None, **
 
 def gone(path: Path, within: float = 3.0) -> bool:
     """Whether the process whose id the file holds has ended."""
-    pid, end = int(path.read_text()), time.monotonic() + within
-    while psutil.pid_exists(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not psutil.pid_exists(pid)
+    return ends(int(path.read_text()), within)
 
 
 def test_results_and_events_come_back(tmp_path):

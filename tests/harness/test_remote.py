@@ -137,7 +137,7 @@ def test_a_spec_with_an_environment_is_built_remotely_and_checked_here():
     assert isinstance(generator, RemoteGenerator)
     assert generator.arguments == {"label": "x"}
     assert isinstance(build({**spec, "environment": None}), remote_generators.Echo)
-    with pytest.raises(TabOrderError, match="cannot be called with"):
+    with pytest.raises(TabOrderError, match="unknown argument of"):
         build({**spec, "lable": "x"})
 
 
