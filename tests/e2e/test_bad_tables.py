@@ -23,6 +23,7 @@ TINY_LLM = (
     "generator.llm.layers=1",
     "generator.llm.width=16",
     "generator.llm.heads=2",
+    "limits.threads=1",
     "generator.decoding=constrained",  # so little trained, it would write no valid row of some tables by itself
 )
 
@@ -88,6 +89,9 @@ WORKS = {
 }  # fmt: skip
 
 
+LESS = {"200_columns": ("~evaluation.metrics.pair_trends",)}  # sdmetrics takes minutes for 19,900 pairs
+
+
 def cells_of(data):
     rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     return rows[0], Counter(map(tuple, rows[1:]))
@@ -97,7 +101,7 @@ def cells_of(data):
 def test_a_strange_table_works_from_file_to_scores_and_its_values_survive(name, harness, tmp_path):
     (tmp_path / "train.csv").write_bytes(WORKS[name])
     (tmp_path / "test.csv").write_bytes(WORKS[name])
-    words = (f"dataset.test={tmp_path}/test.csv", "dataset.target=y", "evaluation=quick")
+    words = (f"dataset.test={tmp_path}/test.csv", "dataset.target=y", "evaluation=quick", *LESS.get(name, ()))
     code, said, path = harness(*words, "generator=copy")
     assert code == 0, said.err
     record = json.loads(path.read_text())
@@ -111,12 +115,18 @@ def test_a_strange_table_works_from_file_to_scores_and_its_values_survive(name, 
     code, said, path = harness(*words, *TINY_LLM)
     assert code == 0, said.err
     record = json.loads(path.read_text())
-    assert record["status"] in ("ok", "short_yield")
+    assert record["status"] == "ok", record["error"]
     assert record["cell"]["generator"] == "permutation_aware_llm"
+    synthetic = pd.read_parquet(path.parent / "synthetic.parquet")
+    assert len(synthetic) == ROWS
     for score in record["scores"]:
         assert (score["value"] is None) == bool(score["error"]), score
     (shapes,) = [score for score in record["scores"] if score["metric"] == "distribution.column_shapes"]
-    assert record["status"] == "short_yield" or 0 <= shapes["value"] <= 1
+    assert 0 < shapes["value"] <= 1
+    names, real = cells_of(WORKS[name])
+    for at, column in enumerate(record["schema"]["columns"]):
+        if column["kind"] == "categorical":  # every category of the training table can be drawn, and no other
+            assert {*synthetic[names[at]].dropna()} <= {row[at] for row in real}
 
 
 REFUSED = {
@@ -203,7 +213,8 @@ def test_unseen_classes_and_every_metric_on_a_nasty_table(harness, tmp_path):
     code, said, path = harness(f"dataset.test={tmp_path}/test.csv", "dataset.target=y", *TINY_LLM)
     assert code == 0, said.err
     record = json.loads(path.read_text())
-    assert record["status"] in ("ok", "short_yield")
+    assert record["status"] == "ok", record["error"]
+    assert len(pd.read_parquet(path.parent / "synthetic.parquet")) == ROWS
     for score in record["scores"]:
         assert (score["value"] is None) == bool(score["error"]), score
     assert any(score["metric"].startswith("ml_efficacy.") and score["value"] is not None for score in record["scores"])

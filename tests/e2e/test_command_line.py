@@ -181,7 +181,15 @@ def test_ctrl_c_on_one_cell_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "harness", *words]
     # A session of its own: the signal reaches what Ctrl-C would reach, and not this test.
     running = subprocess.Popen(
-        command, cwd=tmp_path, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        env=settings,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     end = time.monotonic() + 400
     while not list(tmp_path.rglob("started")) and running.poll() is None:

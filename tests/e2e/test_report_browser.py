@@ -1,10 +1,14 @@
 """The report in headless Chromium: sort, filter, open, hostile text as text, no console message, no wider than a phone."""
 
+import dataclasses
+import re
 import shutil
 
 import pytest
 
+from harness.dependencies import FunctionalDependency
 from harness.leaderboard import write
+from harness.table import Column, Schema
 from tests.factories import FORMULA, HOSTILE, make_dataset, make_full_store, make_record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -189,3 +193,84 @@ def test_closed_parts_are_printed(page):
     assert page.execute_script("return document.querySelectorAll('details:not([open])').length") == 0
     page.execute_script("dispatchEvent(new Event('afterprint'))")
     assert page.execute_script("return document.querySelectorAll('details:not([open])').length") > 0
+
+
+ATTACKS = {
+    "script": "<script>window.owned=1</script>",
+    "end_script": "</script><script>window.owned=1</script>",
+    "image": "<img src=x onerror=window.owned=1>",
+    "svg": "\"'><svg onload=window.owned=1>",
+    "link": "javascript:window.owned=1",
+    "anchor": "<a href='javascript:window.owned=1'>x</a>",
+    "style": "</style><link rel=stylesheet href=//127.0.0.1:9/x>",
+    "formula": '=HYPERLINK("javascript:window.owned=1")',
+    "template": "{{ 7 * 7 }}{% for x in y %}",
+    "comment": "--><script>window.owned=1</script><!--",
+}
+PLACES = ("column", "category", "rule", "dataset note", "error", "log", "record note", "command", "folder")
+
+
+def planted(place):
+    """Each attack marked with the place it was put into, so that the page can be asked whether it shows that very one."""
+    return [f"{place}:{text}" for text in ATTACKS.values()] + ([*ATTACKS.values()] if place == "column" else [])
+
+
+def hostile_dataset():
+    """The columns ``state``, ``n``, ``x``, ``y`` of the plain one; a column per attack whose categories are attacks too."""
+    plain = make_dataset("hostile")
+    frames = []
+    for frame in (plain.train, plain.test):
+        made = frame.drop(columns=["bird"])
+        for name in planted("column"):
+            made[name] = [planted("category")[int(state[1:]) + 4 * (i % 2)] for i, state in enumerate(made["state"])]
+        frames.append(made)
+    kept = [column for column in plain.schema.columns if column.name != "bird"]
+    schema = Schema(
+        (*kept, *(Column(n, "categorical") for n in planted("column"))), planted("column")[0], "classification"
+    )
+    rules = tuple({**plain.rules[0], "name": re.sub(r"\s", "_", name)} for name in planted("rule"))
+    fds = tuple(FunctionalDependency(("state",), name) for name in planted("column"))
+    return dataclasses.replace(
+        plain,
+        schema=schema,
+        train=frames[0],
+        test=frames[1],
+        rules=rules,
+        fds=fds,
+        notes=tuple(planted("dataset note")),
+    )
+
+
+def test_attacks_in_columns_categories_rules_errors_logs_notes_and_folders_stay_text(browser, tmp_path):
+    dataset = hostile_dataset()
+    told = {"notes": tuple(planted("record note")), "command": " ".join(planted("command"))}
+    store = make_full_store(tmp_path / "s", [dataset], {"row_llm": 0.9, "ctgan": 0.5, "independent": 0.0}, **told)
+    for seed, error in enumerate(planted("error")):
+        log = tuple(planted("log"))
+        store.write(make_record("hostile", "tvae", 10 + seed, status="failed", error=error, log_tail=log, **told))
+    for name in planted("folder"):  # as a foreign hand might leave them
+        folder = tmp_path / "s" / "runs" / name.replace("/", "\\") / name.replace("/", "\\") / "0-00000000"
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(name)
+    write(store, tmp_path / "out")
+    browser.get((tmp_path / "out" / "index.html").as_uri())
+    browser.execute_script("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    browser.execute_script("document.querySelectorAll('button, summary, th, nav a').forEach(e => e.click())")
+    run = browser.execute_script
+    assert run("return [typeof window.owned, document.scripts.length, document.title]") == [
+        "undefined",
+        1,
+        "TabOrder leaderboard",
+    ]
+    assert run("return performance.getEntriesByType('resource').map(e => e.name)") == []
+    assert browser.get_log("browser") == []
+    live = """return [...document.querySelectorAll('*')].flatMap(e => [...e.attributes].map(a => [e.tagName, a.name, a.value]))
+        .filter(([t, n, v]) => n.startsWith('on') || (['href', 'src', 'action', 'xlink:href'].includes(n) && !/^(#|data:image|data:,$)/.test(v)))"""
+    assert run(live) == []
+    assert run("return document.querySelectorAll('iframe, object, embed, form').length") == 0
+    text = run("return document.body.textContent")
+    shown = {place: [one for one in planted(place) if one in text] for place in PLACES}
+    for place in ("column", "dataset note", "error", "log", "command"):
+        assert shown[place] == planted(place)
+    for place in ("rule", "record note", "folder"):  # whitespace is joined, and of many the first are shown
+        assert shown[place]
