@@ -44,7 +44,11 @@ class Sample:
 
 @runtime_checkable
 class Generator(Protocol):
-    """The protocol. A plain class whose ``sample`` returns a bare frame is accepted too."""
+    """The protocol. A plain class whose ``sample`` returns a bare frame is accepted too.
+
+    An attribute ``repeatable = False`` says that equal seeds need not give equal tables; the record then says so. The global state
+    of ``random``, numpy and torch is seeded around both methods, for a library that reads nothing else.
+    """
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         """Learn from ``train`` (canonical dtypes, see :mod:`harness.table`), which must not be changed.

@@ -22,6 +22,7 @@ from harness.errors import TabOrderError, choices
 from harness.generator import Context, ContextAware, Describes, Sample, Yield
 from harness.isolation import Emit
 from harness.record import finite
+from harness.seeding import global_seed
 from harness.store import parquet_bytes, write_atomic
 from harness.table import conform
 
@@ -169,12 +170,13 @@ def generate(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     notes: list[str] = []
     train = dataset.train.copy(deep=True)
     before = _content(train)
-    with _stage("fit", emit):
+    with _stage("fit", emit), global_seed(int(payload["seeds"]["fit"])):  # for one that leaves its seed unused
         generator.fit(train, dataset.schema, seed=int(payload["seeds"]["fit"]))
     if list(train.columns) != dataset.schema.names or _content(train) != before:
         notes.append("the generator changed the training table it was given (a copy: no other number is affected).")
-    with _stage("sample", emit):
+    with _stage("sample", emit), global_seed(int(payload["seeds"]["sample"])):
         sample = _as_sample(generator.sample(int(payload["n_rows"]), seed=int(payload["seeds"]["sample"])))
+    notes += _unrepeatable(generator)
     _check_rows(sample.frame, int(payload["n_rows"]))
     frame, invalid = conform(sample.frame, dataset.schema)
     data = parquet_bytes(frame)
@@ -189,6 +191,20 @@ def generate(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "peak_gpu_memory_bytes": _gpu_peak(),
     }
+
+
+def _unrepeatable(generator: Any) -> list[str]:
+    """Why equal seeds need not give equal tables here."""
+    notes = []
+    if not getattr(generator, "repeatable", True):
+        notes.append(
+            "equal seeds need not give equal tables: this generator says that it cannot be seeded (repeatable = False)."
+        )
+    if _gpu_peak():
+        notes.append(
+            "equal seeds need not give equal tables: a GPU was used, whose sums depend on the order of its threads."
+        )
+    return notes
 
 
 def _yield(given: Yield | None, rows: int) -> dict[str, Any]:

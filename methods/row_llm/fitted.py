@@ -195,6 +195,10 @@ def _facts(
     budget = config.training.max_seconds
     if budget is not None and progress.seconds >= budget:
         facts["notes"] = [*facts["notes"], f"training ended when max_train_seconds={budget:g} was spent."]
+    threads = torch.get_num_threads()
+    if threads > 1 and head.model.device.type == "cpu":
+        repeats = f"equal seeds give equal weights with as many CPU threads ({threads}); another number changes their last digits."
+        facts["notes"] = [*facts["notes"], repeats]
     if progress.resumed:
         steps = ", ".join(map(str, progress.resumed))
         facts["notes"] = [*facts["notes"], f"training was interrupted and resumed from its checkpoint at step {steps}."]

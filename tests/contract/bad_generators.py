@@ -168,3 +168,16 @@ class WritesIntoTheStore(Good):
         (context.work_dir.parent / "record.json").write_text('{"schema_version": 1, "status": "ok"}')
         (context.work_dir.parent / "generation.json").write_text('{"status": "ok"}')
         Path("litter.txt").write_text("relative paths land in the work folder")
+
+
+class ReadsGlobalRandomState(Good):
+    def sample(self, n, *, seed):
+        return self.train.iloc[np.random.permutation(len(self.train))[:n]].reset_index(drop=True)
+
+
+class CannotBeSeeded(Good):
+    repeatable = False
+
+    def sample(self, n, *, seed):
+        chosen = np.random.default_rng().permutation(len(self.train))[:n]
+        return self.train.iloc[chosen].reset_index(drop=True)

@@ -190,3 +190,21 @@ def test_a_failed_cell_is_tried_again_and_a_finished_one_is_not(tmp_path):
     assert [run_cell(job).how for _ in range(2)] == ["computed", "reused"]
     bad = Job(dataset(), "bad", {"_target_": f"{MODULE}.RaisesInFit"}, 0, Evaluation((SHAPES,)), ResultStore(tmp_path))
     assert [run_cell(bad).how for _ in range(2)] == ["computed", "computed"]
+
+
+def test_equal_seeds_give_equal_bytes_to_one_that_reads_global_state_and_the_record_says_where_they_do_not(tmp_path):
+    def twice(name):
+        records = [run(name, tmp_path / f"{name}{turn}") for turn in range(2)]
+        tables = [
+            (ResultStore(tmp_path / f"{name}{turn}").cell_dir(record.cell) / "synthetic.parquet").read_bytes()
+            for turn, record in enumerate(records)
+        ]
+        return tables[0] == tables[1], [note for note in records[0].notes if "equal seeds" in note]
+
+    assert twice("ReadsGlobalRandomState") == (True, [])
+    equal, (note,) = twice("CannotBeSeeded")
+    assert not equal
+    assert (
+        note
+        == "equal seeds need not give equal tables: this generator says that it cannot be seeded (repeatable = False)."
+    )

@@ -120,6 +120,15 @@ def test_a_damaged_checkpoint_is_told_in_a_line_and_training_starts_over(
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_record_says_on_how_many_threads_the_weights_depend(threads: int, tmp_path: Path) -> None:
+    generator = RowLLM("fd", epochs=1, llm={"layers": 1, "width": 16, "heads": 2}, device="cpu")
+    generator.bind(Context(tmp_path, threads, lambda *a, **k: None))
+    generator.fit(table(), SCHEMA, seed=0)
+    notes = [note for note in generator.describe()["notes"] if "CPU threads" in note]
+    assert [f"CPU threads ({threads})" in note for note in notes] == [True] * (threads > 1)
+
+
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     """Data-parallel on CPU, as on several GPUs: both ranks end with the same model, which has learnt B from A."""
     with socket.socket() as free:
