@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from operator import itemgetter
 from sys import intern
@@ -217,7 +218,6 @@ def _check(data: Mapping[str, Any], source: str) -> None:
         ) from None
 
 
-_KEYS = frozenset(Score._fields)
 _VALUES = itemgetter(*Score._fields)
 
 
@@ -225,9 +225,10 @@ def _score(data: dict[str, Any]) -> Score:
     data["metric"], data["goal"] = intern(data["metric"]), intern(data["goal"])
     low, high = data["bounds"]
     data["bounds"] = low, high
-    if data.keys() != _KEYS:
-        return Score(**data)  # fills defaults, refuses what is unknown
-    return tuple.__new__(Score, _VALUES(data))
+    if len(data) == len(Score._fields):
+        with suppress(KeyError):
+            return tuple.__new__(Score, _VALUES(data))
+    return Score(**data)  # fills defaults, refuses what is unknown
 
 
 def _refuse(name: str, source: str) -> None:

@@ -276,4 +276,5 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            gc.freeze()  # what was made lives on: the first collection need not walk it
             gc.enable()
