@@ -167,17 +167,15 @@ def run_cell(job: Job, progress: CellProgress | None = None) -> CellResult:
 
 
 def _run_locked(job: Job, cell: Cell, folder: Path, show: CellProgress) -> CellResult:
-    known = _reusable(job, cell, folder)  # by whoever held the cell before
-    if known is not None:
-        return CellResult(cell, "reused", known)
     record, made = _stored(job, cell, folder)
-    if record is not None and record.status in SCORED and made is not None:
-        lacking = _lacking(job, record)
-        dataset_dir = stored.save(job.dataset, job.store.dataset_dir(cell.dataset, cell.dataset_checksum))
-        return CellResult(cell, "scored", _rescore(job, record, made, dataset_dir, lacking, show))
+    left = _left(job, record, made)
+    if record is not None and left == []:  # whoever held the cell before has done it
+        return CellResult(cell, "reused", record)
     if job.cache == "only":
         return CellResult(cell, "absent", record)
     dataset_dir = stored.save(job.dataset, job.store.dataset_dir(cell.dataset, cell.dataset_checksum))
+    if record is not None and made is not None and left:
+        return CellResult(cell, "scored", _rescore(job, record, made, dataset_dir, left, show))
     return CellResult(cell, "computed", _compute(job, cell, made, dataset_dir, show))
 
 
@@ -186,8 +184,12 @@ def _stored(job: Job, cell: Cell, folder: Path) -> tuple[Record | None, dict[str
     return (None, None) if job.cache == "overwrite" else (job.store.read(cell), _generation(folder))
 
 
-def _lacking(job: Job, record: Record) -> list[Mapping[str, Any]]:
-    """The metrics asked for that the record does not have."""
+def _left(job: Job, record: Record | None, made: Mapping[str, Any] | None) -> list[Mapping[str, Any]] | None:
+    """The metrics to compute on the stored table that its record does not have; ``None`` where there is nothing to score."""
+    if record is None or record.status not in SCORED or made is None:
+        return None
+    if job.cache == "only":
+        return []
     asked = zip(job.evaluation.metrics, job.evaluation.identities(), strict=True)
     return [spec for spec, identity in asked if identity not in record.evaluation]
 
@@ -195,9 +197,7 @@ def _lacking(job: Job, record: Record) -> list[Mapping[str, Any]]:
 def _reusable(job: Job, cell: Cell, folder: Path) -> Record | None:
     """The record, if nothing is left to do. Looking takes no lock, so that a read-only store can be reused."""
     record, made = _stored(job, cell, folder)
-    if record is None or record.status not in SCORED or made is None:
-        return None
-    return record if job.cache == "only" or not _lacking(job, record) else None
+    return record if _left(job, record, made) == [] else None
 
 
 def _generation(folder: Path) -> dict[str, Any] | None:
