@@ -22,6 +22,7 @@ MOST_PANELS = 3
 """Parts of a figure side by side."""
 COLUMN = 3.5
 """Width of a paper's column in inches; figures are drawn at one or two of them, so that no text shrinks in print."""
+SCREEN_DPI = 150
 MOST_BARRED = 15
 """Groups drawn as bars; more are drawn as points."""
 
@@ -47,7 +48,7 @@ def figure(path: Path, width: float = 6.4, height: float = 3.2, **grid: Any) -> 
     """Axes to draw on, saved as ``path`` with ``.png`` (200 dpi) and ``.svg`` when the block ends without error.
 
     Args:
-        path: without suffix; its folder is made.
+        path: without suffix; its folder is made. With ``.png``: that file alone, for the screen (:data:`SCREEN_DPI`).
         width: inches.
         height: inches.
         grid: ``nrows``, ``ncols`` and other arguments of ``Figure.subplots``.
@@ -62,6 +63,9 @@ def figure(path: Path, width: float = 6.4, height: float = 3.2, **grid: Any) -> 
         axes = drawn.subplots(**grid)
         yield drawn, axes
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".png":
+            drawn.savefig(path, dpi=SCREEN_DPI, metadata={"Software": None})
+            return
         drawn.savefig(path.with_name(f"{path.name}.png"), dpi=200, metadata={"Software": None})
         drawn.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
 
@@ -162,16 +166,18 @@ def heat(
     groups: Sequence[str],
     rows: Mapping[str, Sequence[float | None]],
     beside: Mapping[str, Estimate | None],
+    top: float = 1.0,
 ) -> None:
-    """A row per series, a cell per group, darker for more (from 0 to 1); cells without a value are hatched.
+    """A row per series, a cell per group, darker for more (from 0 to ``top``); cells without a value are hatched.
 
     Args:
         path: without suffix.
         title: of the figure.
         unit: what the colour says.
         groups: columns.
-        rows: values in [0, 1] by series.
+        rows: values of at least 0 by series.
         beside: a summary of each row with its interval, written at its end.
+        top: the value that is darkest, as are greater ones.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -180,14 +186,14 @@ def heat(
     width, heading = 2 * COLUMN, wrapped(title, 2 * COLUMN)
     height = 0.62 + 0.065 * max(map(len, groups), default=0) + 0.19 * len(rows) + 0.15 * len(heading)
     with figure(path, width, height) as (drawn, axes):
-        shade = ScalarMappable(Normalize(0, 1), "cividis_r")
+        shade = ScalarMappable(Normalize(0, top), "cividis_r")
         for y, values in enumerate(rows.values()):
             for x, value in enumerate(values):
                 cell = Rectangle((x - 0.5, y - 0.5), 1, 1, linewidth=0.3, edgecolor="white")
                 if value is None:
                     cell.set(facecolor="white", hatch="////", edgecolor="#bbbbbb")
                 else:
-                    cell.set_facecolor(shade.cmap(float(value)))
+                    cell.set_facecolor(shade.cmap(min(1.0, float(value) / top)))
                 axes.add_patch(cell)
         for y, name in enumerate(rows):
             found = beside.get(name)
@@ -200,7 +206,8 @@ def heat(
         axes.set_yticks(range(len(rows)), [clipped(name, 34) for name in rows], fontsize=7)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        bar = drawn.colorbar(shade, ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0.02)
+        ends = "neither" if top >= 1 else "max"
+        bar = drawn.colorbar(shade, ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0.02, extend=ends)
         bar.set_label(unit, fontsize=7)
         drawn.suptitle("\n".join(heading), fontsize=8.5, x=0.01, ha="left")
 

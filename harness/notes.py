@@ -116,6 +116,18 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def span(counts: Sequence[int]) -> str:
+    """``3``, or ``2–3`` where they differ."""
+    if not counts:
+        return "0"
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
+
+
+def sample_size(counts: Sequence[int]) -> str:
+    """``n = 3 training seeds``, from the number of seeds of each pair of dataset and generator."""
+    return f"n = {span(counts)} training seed{'' if max(counts, default=0) == 1 else 's'}"
+
+
 def scales(board: Standings) -> list[str]:
     """The budget scales the records say they were run at."""
     return sorted({str(scale) for unit in board.units if (scale := unit.record.environment.get("scale"))})

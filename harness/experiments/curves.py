@@ -21,8 +21,9 @@ from harness.experiments.contrasts import (
     renamed,
     verdict,
 )
-from harness.experiments.study import FD_RATE, ORDER_PARAMS, Result, Study, order_levels, order_of, span
+from harness.experiments.study import FD_RATE, ORDER_PARAMS, Result, Study, order_levels, order_of
 from harness.experiments.tables import Entry, Table
+from harness.notes import span
 from harness.standings import over_seeds
 from harness.statistics import Estimate
 from harness.units import Unit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from harness import figures, figures_graph
 from harness.experiments.contrasts import by_table, contrast, contrast_table, tally, verdict
@@ -22,7 +21,7 @@ from harness.experiments.study import (
     order_values,
 )
 from harness.experiments.tables import file_name
-from harness.report.order import edges
+from harness.report.order import order_graph
 
 PAIRS = (
     ("fixed_random", "random", "Fixed against fresh for every row"),
@@ -83,24 +82,17 @@ def _method_figures(study: Study, folder: Path, result: Result) -> None:
     """Edges, graph and order of the first record with a mined order per dataset; the pipeline."""
     result.figures["method_overview"] = partial(figures_graph.overview, folder / "method_overview")
     for dataset in study.board.datasets:
-        info = next((dict(u.record.generator_info) for u in study.scored if u.dataset == dataset and order_of(u) == "fd" and u.record.generator_info.get("column_order")), None)  # fmt: skip
-        if info is None:
+        found = (
+            order_graph(u.record.generator_info) for u in study.scored if u.dataset == dataset and order_of(u) == "fd"
+        )
+        graph = next((one for one in found if one is not None), None)
+        if graph is None:
             continue
-        order = [str(name) for name in info["column_order"]]
-        fds = [([str(c) for c in fd.get("lhs", [])], str(fd.get("rhs"))) for fd in info.get("fds") or []]
-        known = set(order)
-        pairs = [(a, b) for a, b in _graph(info) if a in known and b in known]
-        single = {(lhs[0], rhs) for lhs, rhs in fds if len(lhs) == 1}
-        composite = {pair for pair in pairs if fds and pair not in single}
-        components = [[str(name) for name in group] for group in info.get("components") or []]
         path = folder / file_name("method_edge_building", dataset)
-        result.figures[path.name] = partial(figures_graph.edge_building, path, dataset, order, fds, pairs, composite)
+        result.figures[path.name] = partial(
+            figures_graph.edge_building, path, dataset, graph.order, graph.fds, graph.edges, graph.composite
+        )
         path = folder / file_name("method_graph_search", dataset)
         result.figures[path.name] = partial(
-            figures_graph.graph_search, path, dataset, order, pairs, components, composite
+            figures_graph.graph_search, path, dataset, graph.order, graph.edges, graph.components, graph.composite
         )
-
-
-def _graph(info: dict[str, Any]) -> list[tuple[str, str]]:
-    found = [(str(edge[0]), str(edge[1])) for edge in info.get("edges") or [] if len(edge) == 2]
-    return found or edges(info)

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.experiments.contrasts import RULE, Contrast, Values, by_table, contrast, gather, renamed
 from harness.experiments.tables import Table
-from harness.notes import plural
+from harness.notes import plural, sample_size
 from harness.report.svg import clipped
 from harness.standings import REFERENCES, Policy, Standings, over_seeds
 from harness.statistics import Estimate
@@ -52,7 +52,7 @@ class Study:
     def n(self) -> str:
         """``n = 3 training seeds``, over all pairs of dataset and generator that have scores."""
         counts = [n for units in self.board.cells.values() if (n := sum(unit.scored for unit in units))]
-        return f"n = {span(counts)} training seed{'' if max(counts, default=0) == 1 else 's'}"
+        return sample_size(counts)
 
     def cell(self, dataset: str, label: str, metric: str) -> Estimate | None:
         """Mean over seeds of one metric on one dataset, with Student's t interval cut at the metric's bounds."""
@@ -91,13 +91,6 @@ class Result:
     tables: list[Table] = field(default_factory=list)
     figures: dict[str, Callable[[], Any]] = field(default_factory=dict)
     answer: list[str] = field(default_factory=list)
-
-
-def span(counts: Sequence[int]) -> str:
-    """``3``, or ``2–3`` where they differ."""
-    if not counts:
-        return "0"
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
 
 
 def param(unit: Unit, name: str) -> str | None:

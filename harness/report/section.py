@@ -12,6 +12,7 @@ from markupsafe import Markup
 from harness.datasets import stored
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
+from harness.notes import sample_size
 from harness.record import Score
 from harness.report.columns import overlay
 from harness.report.maps import Atlas, Frame, atlas, frame_of, outlines, point_map
@@ -45,6 +46,14 @@ class Line:
     floor: float | None
     cells: Mapping[str, Estimate | None]
     best: float | None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of a generator's cells: means over seeds with intervals."""
+
+    fit: Estimate | None
+    sample: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,8 @@ class Section:
     rules: Sequence[Line]
     metrics: Sequence[Line]
     panels: Sequence[GeneratorPanel]
+    seeds: str
+    spent: Mapping[str, Spent]
     facts: Sequence[str] = ()
     outline: Markup | None = None
     maps: Sequence[Markup] = ()
@@ -106,12 +117,21 @@ def build_section(board: Standings, store: ResultStore, name: str, pictures: boo
             GeneratorPanel(label, rows[label], sorted(cells[label], key=lambda u: u.record.cell.seed))
             for label in order
         ],
+        seeds=sample_size([rows[label].n_seeds for label in order if rows[label].n_seeds]),
+        spent={label: _spent(cells[label]) for label in order},
     )
     for panel in section.panels:
         _describe(panel)
     if pictures:
         _draw(section, store)
     return section
+
+
+def _spent(units: Sequence[Unit]) -> Spent:
+    known = [unit.record.cost for unit in units if unit.scored]
+    fit = [cost.fit_seconds for cost in known if cost.fit_seconds is not None]
+    sampled = [cost.sample_seconds for cost in known if cost.sample_seconds is not None]
+    return Spent(*(over_seeds(values, (0.0, None)) if values else None for values in (fit, sampled)))
 
 
 def _lines(cells: Mapping[str, Sequence[Unit]], order: Sequence[str], ranked: Sequence[str]) -> list[Line]:

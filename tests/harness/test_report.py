@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.leaderboard import load, write
+from harness.record import Cost
 from harness.report.charts import labelled
 from harness.report.columns import overlay, shares
 from harness.report.maps import atlas, frame_of, point_map
@@ -120,6 +121,25 @@ def test_what_is_missing_is_said_and_the_rest_is_drawn(tmp_path):
     assert "great on toy" in html
     assert "Real rows" not in html
     assert "Synthetic rows" in html
+
+
+def test_every_mean_over_seeds_has_its_interval_and_says_how_many(tmp_path):
+    both = [
+        make_record(
+            "toy", "ctgan", seed, scores={"conditional.other": value}, cost=Cost(10.0 + 2 * seed, 3.0, 1.0, 2**30)
+        )
+        for seed, value in ((0, 0.2), (1, 0.3))
+    ]
+    html = html_of(make_store(tmp_path / "s", [*both, make_record("toy", "tvae", 0)]), tmp_path)
+    metrics = html[html.index("all metrics on toy") :]
+    # n = 2: t(0.975, 1 degree) = 12.706; 0.25 ± 12.706 · 0.0707 / √2 = 0.25 ± 0.635, cut at the metric's bound 0
+    assert "n = 1–2 training seeds" in metrics
+    row = metrics[metrics.index("conditional.other") :].partition("</tr>")[0]
+    assert re.findall(r"0\.25 <small class=\"ci\">\[0, 0\.885\]", row)
+    assert row.count('class="ci"') == 1  # a generator without the metric has no value, one seed no interval
+    # seconds of 10 and 12: 11 ± 12.706; equal ones (3 and 3) have no interval
+    assert '11 s <small class="ci">[0, 23.7]' in html
+    assert '<td data-v="3.0">3 s</td>' in html
 
 
 def test_a_table_with_other_columns_is_a_problem_of_its_panel_only(tmp_path):
