@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.commands import Command
 from harness.display import overall
-from harness.errors import TabOrderError, choices
+from harness.errors import TabOrderError
 from harness.store import ResultStore
 from harness.tracking import WandbTracker
 from harness.tracking.tracker import Published
@@ -30,6 +30,7 @@ COMMAND = Command(
         "tracker.dir=DIR": "where the folder wandb/ goes (default: the store)",
         "tracker.timeout=SECONDS": "for one run (default: 60)",
         "tracker.tables=true|false": "whether synthetic rows may leave this machine (default: true)",
+        "tracker.figures=true|false": "whether figures are drawn as images (default: true)",
     },
     required=("store.root",),
     examples=(
@@ -37,7 +38,7 @@ COMMAND = Command(
         "python -m harness.sync store.root=results tracker.mode=online tracker.project=paper",
     ),
 )
-TRACKER_OPTIONS = ("project", "entity", "mode", "group", "dir", "timeout", "tables")
+TRACKER_OPTIONS = ("project", "entity", "mode", "group", "dir", "timeout", "tables", "figures")
 DEFAULT_TIMEOUT = 60.0  # nobody waits for a cell here
 
 
@@ -123,10 +124,8 @@ def _tracker_options(given: Mapping[str, str]) -> dict[str, Any]:
             options["timeout"] = float(options["timeout"])
         except ValueError:
             raise TabOrderError(f"tracker.timeout={options['timeout']} is not a number of seconds.") from None
-    if "tables" in options:
-        if options["tables"] not in ("true", "false"):
-            raise TabOrderError(choices(options["tables"], ["true", "false"], "tracker.tables"))
-        options["tables"] = options["tables"] == "true"
+    for name in ("tables", "figures"):  # other words are refused by the tracker
+        options |= {name: options[name] == "true"} if options.get(name) in ("true", "false") else {}
     return options
 
 

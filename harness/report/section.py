@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from harness.datasets import stored
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
 from harness.notes import sample_size
-from harness.record import Score
+from harness.record import Cell, Score
 from harness.report.columns import overlay
 from harness.report.maps import Atlas, Frame, atlas, frame_of, outlines, point_map
 from harness.report.order import arc_diagram, edges
@@ -201,7 +201,8 @@ def _texts(value: Any) -> list[str]:
 def _draw(section: Section, store: ResultStore) -> None:
     """Everything that needs tables; what cannot be read is said in the section and the rest is drawn."""
     problems: list[str] = []
-    dataset = _dataset(section.panels, store, problems)
+    cell = next(unit.record.cell for panel in section.panels for unit in panel.units)
+    dataset = real_tables(store, cell, problems)
     plan, view = None, None
     if dataset is not None:
         section.facts = _facts(dataset)
@@ -242,8 +243,8 @@ def outline_id(name: str) -> str:
     return f"area-{name.encode().hex()}"
 
 
-def _dataset(panels: Iterable[GeneratorPanel], store: ResultStore, problems: list[str]) -> Dataset | None:
-    cell = next(unit.record.cell for panel in panels for unit in panel.units)
+def real_tables(store: ResultStore, cell: Cell, problems: list[str]) -> Dataset | None:
+    """The dataset of a cell as stored; what stands against it is added to ``problems``."""
     try:
         folder = store.dataset_dir(cell.dataset, cell.dataset_checksum)
         if not (folder / stored.DESCRIPTION).is_file():

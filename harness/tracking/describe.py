@@ -1,7 +1,8 @@
 """What a W&B run says, as a pure function of a stored record (and of the leaderboard's files). No wandb here.
 
-A run is a JSON-able mapping: ``id name group job_type tags config summary history tables html images inputs outputs failed``;
-``html`` and ``images`` map names to files, ``pages`` to HTML text; ``inputs`` and ``outputs`` are artifacts.
+A run is a JSON-able mapping: ``id name group job_type tags config summary history tables html pages images draw inputs outputs failed``;
+``html`` and ``images`` map names to files, ``pages`` to HTML text; ``draw`` is what :func:`harness.tracking.pictures.draw` shall draw
+(or ``None``); ``inputs`` and ``outputs`` are artifacts.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def cell_run_id(cell: Cell) -> str:
     return run_id("cell", cell.dataset, cell.generator, cell.seed, cell.key)
 
 
-def describe_cell(record: Record, store: ResultStore, *, group: str | None, tables: bool) -> Run:
+def describe_cell(record: Record, store: ResultStore, *, group: str | None, tables: bool, figures: bool = True) -> Run:
     """The run that mirrors ``record``.
 
     Args:
@@ -47,6 +48,7 @@ def describe_cell(record: Record, store: ResultStore, *, group: str | None, tabl
         store: where its files are.
         group: run group; ``None`` means the record's sweep.
         tables: whether rows may leave this machine: the synthetic table, and the report with a few rows, real ones too.
+        figures: whether the cell's figures are wanted as images.
     """
     cell = record.cell
     dataset = dataset_artifact(record)
@@ -64,10 +66,16 @@ def describe_cell(record: Record, store: ResultStore, *, group: str | None, tabl
         "html": {},
         "pages": {"report": _page(record, store)} if shown else {},
         "images": {},
+        "draw": _to_draw(record, store, tables) if figures and record.status in SCORED else None,
         "inputs": [dataset],
         "outputs": outputs,
         "failed": record.status not in SCORED,
     }
+
+
+def _to_draw(record: Record, store: ResultStore, tables: bool) -> dict[str, Any]:
+    path = store.cell_dir(record.cell) / "record.json"
+    return {"record": str(path.resolve()), "store": str(store.root.resolve()), "tables": tables}
 
 
 def identify_cell(cell: Cell, group: str | None, *tags: str) -> dict[str, Any]:
@@ -196,7 +204,13 @@ def _typed(rows: Sequence[Sequence[str]]) -> list[list[float | str | None]]:
 
 
 def describe_leaderboard(
-    records: Sequence[Record], store: ResultStore, output: Path, *, group: str | None, tables: bool
+    records: Sequence[Record],
+    store: ResultStore,
+    output: Path,
+    *,
+    group: str | None,
+    tables: bool,
+    figures: bool = True,
 ) -> Run:
     """The run that mirrors the leaderboard written to ``output``; its inputs are the synthetic tables it compares.
 
@@ -205,7 +219,8 @@ def describe_leaderboard(
         store: where they are.
         output: folder with ``leaderboard.csv`` and, when made, ``leaderboard.json``, ``index.html`` and folders of experiments.
         group: run group.
-        tables: whether rows may leave this machine: the report and the figures show some, real ones too.
+        tables: whether rows may leave this machine: the report and the experiments' figures show some, real ones too.
+        figures: whether figures are wanted as images: the leaderboard's, and those of experiments.
 
     Raises:
         TabOrderError: when ``leaderboard.csv`` is not there.
@@ -226,7 +241,11 @@ def describe_leaderboard(
         *(["index.html"] if tables else []),
     ]
     files = {name: str((output / name).resolve()) for name in names if (output / name).is_file()}
-    figures = {f"{path.parent.name}/{path.stem}": str(path.resolve()) for path in _figures(output)} if tables else {}
+    drawn = (
+        {f"{path.parent.name}/{path.stem}": str(path.resolve()) for path in _figures(output)}
+        if tables and figures
+        else {}
+    )
     digest = hashlib.sha256((output / "leaderboard.csv").read_bytes()).hexdigest()
     inputs = [synthetic_artifact(record, store) if tables else record_artifact(record, store) for record in scored]
     sweeps = sorted({record.sweep for record in records if record.sweep})
@@ -248,14 +267,15 @@ def describe_leaderboard(
         "tables": {"leaderboard": {"columns": header, "rows": _typed(rows)}},
         "html": {"report": files["index.html"]} if "index.html" in files else {},
         "pages": {},
-        "images": figures,
+        "images": drawn,
+        "draw": {"board": files["leaderboard.json"]} if figures and "leaderboard.json" in files else None,
         "inputs": inputs,
         "outputs": [
             {
                 "name": "leaderboard",
                 "type": "leaderboard",
                 "metadata": {"checksum": digest, "inputs": [artifact_identity(artifact) for artifact in inputs]},
-                "files": files | {f"{name}.png": path for name, path in figures.items()},
+                "files": files | {f"{name}.png": path for name, path in drawn.items()},
                 "texts": {},
             }
         ],

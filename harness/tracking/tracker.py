@@ -25,7 +25,7 @@ from harness.tracking.watch import Watch
 
 Mode = Literal["auto", "online", "offline"]
 OFFLINE_PATIENCE = 5.0
-"""Without a server only a busy machine can be slow: writing an offline run may take this many time-outs more."""
+"""Without a server only a busy machine can be slow: drawing figures and writing an offline run may take this many time-outs each."""
 DEFAULT_SERVER = "https://api.wandb.ai"
 
 
@@ -75,9 +75,11 @@ class WandbTracker:
         mode: ``online``, ``offline``, or ``auto``: what ``WANDB_MODE`` says, else online when logged in, else offline.
         group: run group; ``None`` means the record's sweep.
         dir: where W&B files go (in a folder ``wandb``); ``None`` means the store.
-        timeout: seconds one call to :meth:`publish` may wait for a server. One that has not accepted a run after 0.6 of it is given
-            up for the life of this tracker: runs are written offline from then on.
+        timeout: seconds one call to :meth:`publish` may wait for a server (drawing figures not counted). One that has not accepted a
+            run after 0.6 of it is given up for the life of this tracker: runs are written offline from then on.
         tables: whether rows of synthetic tables are published (a sample in the run, the table as artifact).
+        figures: whether each cell's figures are published as images (overlaid columns, pair trends, violations, map, column order),
+            and the leaderboard's.
     """
 
     project: str = "taborder"
@@ -87,6 +89,7 @@ class WandbTracker:
     dir: str | None = None
     timeout: float = 10.0
     tables: bool = True
+    figures: bool = True
     _client: LineProcess | None = field(default=None, init=False, repr=False)
     _mode: str = field(default="", init=False, repr=False)
     _told: bool = field(default=False, init=False, repr=False)
@@ -95,6 +98,9 @@ class WandbTracker:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise TabOrderError(choices(self.mode, get_args(Mode), "tracker.mode"))
+        for name in ("tables", "figures"):
+            if not isinstance(getattr(self, name), bool):
+                raise TabOrderError(choices(str(getattr(self, name)), ["true", "false"], f"tracker.{name}"))
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)) or self.timeout <= 0:
             raise TabOrderError(f"tracker.timeout={self.timeout!r} is not a positive number of seconds.")
 
@@ -141,7 +147,7 @@ class WandbTracker:
         if self._resolved() == "disabled":
             return Published("skipped")
         begin = time.monotonic()
-        run = describe_cell(record, store, group=self.group, tables=self.tables)
+        run = describe_cell(record, store, group=self.group, tables=self.tables, figures=self.figures)
         return self._publish(run, store, record.to_json(), begin)
 
     def publish_board(self, store: ResultStore, output: Path) -> str | None:
@@ -159,7 +165,7 @@ class WandbTracker:
         """
         if self._resolved() == "disabled":
             return Published("skipped")
-        run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables)
+        run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables, figures=self.figures)
         run["id"] = self._board_id(store, output, run["id"])
         # W&B links inputs one by one, asking the server each time.
         patience = 2.0 * len(run["inputs"])
@@ -190,6 +196,7 @@ class WandbTracker:
             "entity": self.entity,
             "group": run["group"],
             "tables": self.tables,
+            "figures": self.figures,
         }
         if self._known(ledger, identity):
             return Published("skipped")
@@ -218,7 +225,7 @@ class WandbTracker:
         self._told = True
         if note:
             note += f"; python -m harness.sync store.root={store.root} tracker.mode=online publishes them"
-        return Published(made.how, made.where, note)
+        return Published(made.how, made.where, "; ".join(filter(None, (note, made.note))) or None)
 
     def _root(self, store: ResultStore) -> Path:
         return Path(self.dir) if self.dir else store.root
@@ -261,7 +268,10 @@ class WandbTracker:
         start_by: float,
         deadline: float,
     ) -> Published:
-        """Send one run; wait for its start by ``start_by`` and, once started, for its end by ``deadline``."""
+        """Send one run; wait for its start by ``start_by`` and, once started, for its end by ``deadline``.
+
+        Drawing its figures stops that clock: it needs no server.
+        """
         if self._client is None:
             self._client = _start(Path(place["dir"]) / "wandb")
         self._client.send(
@@ -273,10 +283,10 @@ class WandbTracker:
                 "identity": {**identity, "mode": self._mode},
             }
         )
-        started = False
+        started, wait_until = 0.0, start_by
         while True:
             try:
-                event = self._client.wait(deadline if started else start_by)
+                event = self._client.wait(wait_until)
             except Late:
                 if started and self._mode == "online":
                     return Published("uploading")
@@ -286,8 +296,13 @@ class WandbTracker:
             if event["event"] == "failed":
                 raise Late(event["error"])
             if event["event"] == "done":
-                return Published("online" if self._mode == "online" else "offline", event["url"] or event["path"])
-            started = True
+                note = f"W&B: {'; '.join(event['problems'])}" if event["problems"] else None
+                return Published("online" if self._mode == "online" else "offline", event["url"] or event["path"], note)
+            if event["event"] == "started":
+                started = time.monotonic()
+                wait_until = started + OFFLINE_PATIENCE * self.timeout
+            elif event["event"] == "drawn":
+                wait_until = deadline + time.monotonic() - started
 
     def _give_up(self) -> None:
         if self._client is not None:

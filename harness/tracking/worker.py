@@ -1,9 +1,10 @@
 """The process that talks to W&B: requests in, one JSON line each on stdin; events out, one JSON line each on stdout.
 
 It is a process of its own so that whatever W&B does, it can be killed. ``publish`` is answered with ``{"event": "started", "id": …}``
-when W&B has accepted the run, then ``{"event": "done", "id": …, "url": …, "path": …}`` when all is written or uploaded, or
-``{"event": "failed", "id": …, "error": …}``. ``watch`` opens the run of a cell that is still training and ``point`` adds to it; they
-are not answered. What they show is a view of the moment under ``live/``; everything else comes from the record, with ``publish``.
+when W&B has accepted the run, ``{"event": "drawn", "id": …}`` when its figures are there, then with ``{"event": "done", "id": …,
+"url": …, "path": …, "problems": […]}`` when all is written or uploaded (``problems``: what could not be drawn), or ``{"event": "failed",
+"id": …, "error": …}``. ``watch`` opens the run of a cell that is still training and ``point`` adds to it; they are not answered. What
+they show is a view of the moment under ``live/``; everything else comes from the record, with ``publish``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +120,32 @@ class Publisher:
             self.abandon()
             live = _open(self._wandb, request)
         self._say({"event": "started", **known})
-        fill(self._wandb, live, request)
+        with _drawn(request) as (images, problems):
+            self._say({"event": "drawn", **known})
+            fill(self._wandb, live, request, images)
         where = {"url": None if request["mode"] == "offline" else live.url, "path": os.path.dirname(live.dir)}
         live.finish(exit_code=1 if run["failed"] else 0)
         remember(Path(request["ledger"]), {**request["identity"], **where})
-        self._say({"event": "done", **known, **where})
+        self._say({"event": "done", **known, **where, "problems": problems})
+
+
+@contextmanager
+def _drawn(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """The run's images, those that have to be drawn included, and what could not be drawn; the drawn files go at the end."""
+    run = request["run"]
+    if run["draw"] is None:
+        yield run["images"], []
+        return
+    from harness.tracking.pictures import draw  # matplotlib
+
+    # One place a run: what a killed process leaves there is drawn over the next time.
+    folder = Path(request["dir"]) / "wandb" / "drawn" / run["id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn, problems = draw(run["draw"], folder)
+    try:
+        yield {**run["images"], **drawn}, problems
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open(wandb: Any, request: Mapping[str, Any]) -> Any:
@@ -156,7 +181,7 @@ def _open(wandb: Any, request: Mapping[str, Any]) -> Any:
     )
 
 
-def fill(wandb: Any, live: Any, request: Mapping[str, Any]) -> None:
+def fill(wandb: Any, live: Any, request: Mapping[str, Any], images: Mapping[str, str]) -> None:
     """Write what the record says into an open run."""
     run = request["run"]
     live.define_metric("train/*", step_metric="train/step")
@@ -164,12 +189,7 @@ def fill(wandb: Any, live: Any, request: Mapping[str, Any]) -> None:
     if not (live.resumed and live.summary.get("curve") == curve):  # else the run has these points already
         for point in run["history"]:
             live.log(point)
-    media = {name: wandb.Table(columns=t["columns"], data=t["rows"]) for name, t in run["tables"].items()}
-    media |= {name: wandb.Html(path) for name, path in run["html"].items()}
-    media |= {name: wandb.Html(text, inject=False) for name, text in run["pages"].items()}
-    media |= {name: wandb.Image(path) for name, path in run["images"].items()}
-    if media:
-        live.log(media)
+    _show(wandb, live, run, images)
     live.summary.update({**run["summary"], **({"curve": curve} if run["history"] else {})})
     if under_agent():  # a sweep's metric must be a plain identifier
         plain = {name.replace(".", "_"): value for name, value in run["summary"].items() if "/" not in name}
@@ -183,6 +203,23 @@ def fill(wandb: Any, live: Any, request: Mapping[str, Any]) -> None:
             live.use_artifact(_artifact(wandb, described))
     for described in run["outputs"]:
         live.log_artifact(_artifact(wandb, described))
+
+
+def _show(wandb: Any, live: Any, run: Mapping[str, Any], images: Mapping[str, str]) -> None:
+    """Log tables, pages and figures but those that the run, gone on in, shows already."""
+    shown: dict[str, tuple[bytes, Callable[[], Any]]] = {
+        name: (json.dumps(t, sort_keys=True).encode(), partial(wandb.Table, columns=t["columns"], data=t["rows"]))
+        for name, t in run["tables"].items()
+    }
+    shown |= {name: (Path(path).read_bytes(), partial(wandb.Html, path)) for name, path in run["html"].items()}
+    shown |= {name: (text.encode(), partial(wandb.Html, text, inject=False)) for name, text in run["pages"].items()}
+    shown |= {name: (Path(path).read_bytes(), partial(wandb.Image, path)) for name, path in images.items()}
+    digests = {name: hashlib.sha256(content).hexdigest()[:16] for name, (content, _) in shown.items()}
+    known = dict(live.summary.get("shown") or {}) if live.resumed else {}
+    new = {name: make() for name, (_, make) in shown.items() if known.get(name) != digests[name]}
+    if new:
+        live.log(new)
+        live.summary.update({"shown": digests})
 
 
 def _digest(points: Sequence[Mapping[str, Any]]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from harness import sync
 from tests.factories import FD, grid, make_record, make_store
-from tests.harness.test_tracking import KEY
+from tests.harness.test_tracking import KEY, images_of
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
 
@@ -49,6 +49,14 @@ def test_replay_offline_is_idempotent_and_includes_the_leaderboard(store, capsys
     assert board["summary"]["cells"] == 5
     assert board["summary"]["scored"] == 4
     assert board["summary"]["leaderboard/nrows"] > 0
+    pictures = images_of(store.root)
+    assert {name: len(paths) for name, paths in pictures.items()} == {
+        "overall": 1,
+        "families": 1,
+        "quality_cost": 1,
+    }
+    for name in ("overall", "families", "quality_cost"):
+        assert board["summary"][f"figures/{name}/_type"] == "image-file"
 
     assert sync.main(words) == 0
     assert "0 pushed, 6 skipped (already there), 0 failed" in capsys.readouterr().out

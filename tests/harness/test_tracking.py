@@ -1,18 +1,22 @@
 """The W&B mirror: real offline runs read back from their files, and a real client against a server on the loopback."""
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
 from harness.errors import TabOrderError
 from harness.tracking import NoTracker, WandbTracker
@@ -20,7 +24,7 @@ from harness.tracking.artifacts import artifact_name
 from harness.tracking.describe import cell_run_id, describe_cell
 from harness.tracking.tracker import logged_in
 from harness.tracking.watch import Watch
-from tests.factories import FD, make_record, make_store, make_table
+from tests.factories import FD, make_dataset, make_full_store, make_record, make_store, make_table
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
 
@@ -109,6 +113,70 @@ def test_offline_run_holds_config_scores_cost_curve_table_and_artifacts(record, 
     (report,) = store.root.glob("wandb/offline-run-*/files/media/html/report*.html")
     assert "toy · ctgan" in report.read_text() or "ctgan" in report.read_text()
     assert "<script src=" not in report.read_text()
+
+
+def images_of(root):
+    """Figures of the runs under a folder, by name; each is a PNG that can be read whole."""
+    found = {}
+    for path in root.glob("wandb/*run-*/files/media/images/figures/*.png"):
+        with Image.open(path) as image:
+            image.load()
+            assert image.format == "PNG"
+            assert image.width > 300
+            colours = len(image.convert("RGB").getcolors(2**24))
+        assert colours > 20  # it is not blank
+        found.setdefault(path.stem.rsplit("_", 2)[0], []).append(path)
+    return found
+
+
+CELL_FIGURES = {"columns", "pair_trends", "map", "violations", "column_order"}
+
+
+@pytest.fixture
+def full(tmp_path):
+    store = make_full_store(tmp_path / "full", [make_dataset()], {"row_llm": 0.8}, seeds=1)
+    return store, store.records()[0][0]
+
+
+def test_figures_of_a_cell_are_images_of_its_run(full):
+    store, record = full
+    assert publish(WandbTracker(mode="offline"), record, store) is None
+    (run,) = offline_runs(store.root)
+    found = images_of(store.root)
+    assert set(found) == CELL_FIGURES
+    for name, (path,) in found.items():
+        shown = f"figures/{name}"
+        assert run["summary"][f"{shown}/_type"] == "image-file"
+        assert run["summary"][f"{shown}/sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert path.as_posix().endswith(run["summary"][f"{shown}/path"])
+    assert sum(path.stat().st_size for (path,) in found.values()) < 500_000
+    assert set(run["summary"]["shown"]) == {f"figures/{name}" for name in CELL_FIGURES} | {"report", "sample_rows"}
+    # The same record gives the same pictures.
+    again = WandbTracker(mode="offline", dir=str(store.root / "again"))
+    assert publish(again, record, store) is None
+    assert {name: path.read_bytes() for name, (path,) in images_of(store.root / "again").items()} == {
+        name: path.read_bytes() for name, (path,) in found.items()
+    }
+
+
+def test_figures_of_rows_stay_here_when_tables_are_off_and_all_when_figures_are(full):
+    store, record = full
+    publish(WandbTracker(mode="offline", tables=False), record, store)
+    assert set(images_of(store.root)) == {"violations", "column_order"}
+    publish(WandbTracker(mode="offline", figures=False, dir=str(store.root / "none")), record, store)
+    (run,) = offline_runs(store.root / "none")
+    assert images_of(store.root / "none") == {}
+    assert run["summary"]["report/_type"] == "html-file"
+
+
+def test_what_cannot_be_drawn_is_a_note_and_the_rest_is_published(full):
+    store, record = full
+    table = store.synthetic(record.cell)
+    table["x"] = "text"
+    table.to_parquet(store.cell_dir(record.cell) / "synthetic.parquet")
+    note = publish(WandbTracker(mode="offline"), record, store)
+    assert note.startswith("W&B: figure 'columns' is not drawn (")
+    assert {"violations", "column_order"} <= set(images_of(store.root))
 
 
 def test_failed_cell_is_a_failed_run_without_table(tmp_path):
@@ -207,6 +275,14 @@ def test_online_run_with_lineage(record, store, monkeypatch):
         assert tracker.publish_cell(changed, store).how == "online"
         tracker.close()
         assert list(server.runs) == [run]
+        # What the run shows already is not sent again: the report has changed, the sample rows and figures have not.
+        media = Counter(re.sub(r"_\d+_\w+", "", name) for name in server.uploads if name.startswith("media/"))
+        assert media == {
+            "media/html/report.html": 2,
+            "media/images/figures/violations.png": 1,
+            "media/images/figures/column_order.png": 1,
+            "media/table/sample_rows.table.json": 1,
+        }
     assert not [path for path in store.root.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
@@ -390,6 +466,8 @@ def test_description_is_a_pure_function_of_the_record(record, store):
 def test_illegal_options_are_named():
     with pytest.raises(TabOrderError, match="Did you mean 'offline'"):
         WandbTracker(mode="ofline")
+    with pytest.raises(TabOrderError, match=r"tracker.figures 'yes': the choices are false, true"):
+        WandbTracker(figures="yes")
     with pytest.raises(TabOrderError, match="timeout=0"):
         WandbTracker(timeout=0)
 
