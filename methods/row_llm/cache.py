@@ -117,6 +117,14 @@ class RaggedLayer(BufferLayer):
         filled = tokens[:, :end]
         return (filled if rows is None else filled.index_select(0, rows)).permute(0, 2, 1, 3)
 
+    def again(self, rows: int) -> RaggedLayer:
+        """The first rows' memory, empty."""
+        layer = type(self)(self.capacity)
+        if self.is_initialized:
+            layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
+            layer.keys, layer.values = self.keys[:rows], self.values[:rows]
+        return layer
+
     def _copy(self, old: Tensor, new: Tensor, rows: Tensor) -> None:
         new.permute(0, 2, 1, 3)[:, : self.length] = old.permute(0, 2, 1, 3)[:, : self.length].index_select(0, rows)
 
@@ -144,6 +152,10 @@ class RaggedCache(Cache):  # type: ignore[misc]
     def empty(cls, model: PreTrainedModel, capacity: int) -> RaggedCache:
         """For rows of at most ``capacity`` tokens."""
         return cls([RaggedLayer(capacity + 1) for _ in range(model.config.num_hidden_layers)], capacity)
+
+    def again(self, rows: int) -> RaggedCache:
+        """The same memory for other rows, at most as many; what it holds stays there and is masked."""
+        return RaggedCache([layer.again(rows) for layer in self.layers], self.trash)
 
     def aim(self, rows: Tensor | None, places: Tensor, end: int) -> None:
         """Say which rows the model is run on next and where their tokens go."""

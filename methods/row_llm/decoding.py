@@ -53,15 +53,16 @@ def draw(probs: Tensor, counts: Array, rng: np.random.Generator) -> tuple[Tensor
         for each new prefix its parent (prefixes,), its token, and the number of rows that share it; ordered by parent and
         token when any prefix was shared, else the parents in their order.
     """
-    cumulative = probs.double().cumsum(1)
-    cumulative /= cumulative[:, -1:].clone()
+    cumulative = probs.cumsum(1, dtype=torch.float64)
     rows = np.repeat(np.arange(len(counts)), counts)
     # Below 1 by more than the rounding of row + uniform, so that no draw slips into the next prefix.
     uniform = np.minimum(rng.random(len(rows)), 1.0 - 2.0**-40)
     parents = torch.from_numpy(rows).to(probs.device)
+    if len(rows) == len(counts):
+        wanted = torch.from_numpy(uniform).to(probs.device)[:, None] * cumulative[:, -1:]
+        return parents, torch.searchsorted(cumulative, wanted, right=True).squeeze(1), counts
+    cumulative /= cumulative[:, -1:].clone()
     cumulative += torch.arange(len(counts), device=probs.device, dtype=torch.float64)[:, None]
     flat = torch.searchsorted(cumulative.flatten(), torch.from_numpy(rows + uniform).to(probs.device), right=True)
-    if len(rows) == len(counts):
-        return parents, flat - parents * probs.shape[1], counts
     merged, shared = torch.unique(flat, sorted=True, return_counts=True)
     return merged // probs.shape[1], merged % probs.shape[1], shared.cpu().numpy()

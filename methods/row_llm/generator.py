@@ -51,7 +51,7 @@ class RowLLM:
         preload: what takes seconds to import; the process that cells are forked from does it once.
     """
 
-    version = "2"
+    version = "3"
     preload = ("transformers.models.gpt2.modeling_gpt2",)
 
     def __init__(
@@ -67,7 +67,7 @@ class RowLLM:
         learning_rate: float = 3e-3,
         warmup: float = 0.05,
         weight_decay: float = 0.0,
-        decoding: str = "template",
+        decoding: str = "constrained",
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,

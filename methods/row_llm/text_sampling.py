@@ -117,27 +117,37 @@ class TextSampler:
         Returns:
             per column in schema order the value tokens, shape (n, width), padded with −1; and which rows were cut.
         """
-        values, cut = [], []
+        values, cut, rows = [], [], []
         done = 0
         for frontier in self._starts(n, share):
             for finished in self._finish(frontier, rng):
                 repeats = torch.from_numpy(finished.counts)
                 values.append(finished.values.cpu().repeat_interleave(repeats, 0))
                 cut.append(finished.cut.cpu().repeat_interleave(repeats, 0))
+                rows.append(finished.rows.cpu().repeat_interleave(repeats, 0))
                 done += int(repeats.sum())
                 report(done)
-        tokens = torch.cat(values).numpy()
-        return [tokens[:, column] for column in range(self.columns)], torch.cat(cut).numpy()
+        back = torch.cat(rows).argsort(stable=True)
+        tokens = torch.cat(values)[back].numpy()
+        return [tokens[:, column] for column in range(self.columns)], torch.cat(cut)[back].numpy()
 
     def _starts(self, n: int, share: bool) -> Iterator[TextFrontier]:
         if share:
             yield self._begin(np.array([n]), torch.zeros(1, dtype=torch.int64))
             return
-        for start in range(0, n, self.batch):
-            rows = torch.arange(start, min(start + self.batch, n))
-            yield self._begin(np.ones(len(rows), dtype=np.int64), rows)
+        cache = None  # fresh memory for every batch would cost as much as a step
+        for rows in torch.split(self._alike(n), self.batch):
+            frontier = self._begin(np.ones(len(rows), dtype=np.int64), rows, cache)
+            cache = frontier.cache
+            yield frontier
 
-    def _begin(self, counts: Array, rows: Tensor) -> TextFrontier:
+    def _alike(self, n: int) -> Tensor:
+        """The rows, those of like column order together: a batch whose rows are at the same column waits and pads less."""
+        if self.order.dim() == 1:
+            return torch.arange(n)
+        return torch.from_numpy(np.lexsort(self.order[:n].cpu().numpy().T[::-1]))
+
+    def _begin(self, counts: Array, rows: Tensor, memory: RaggedCache | None = None) -> TextFrontier:
         size, width = len(counts), int(self.limits.max())
         flags = torch.zeros((size, self.columns), dtype=torch.bool, device=self.device)
         pending = torch.full((size, 1), self.codec.row, device=self.device)
@@ -150,7 +160,7 @@ class TextSampler:
             cut=flags[:, 0].clone(),
             counts=counts,
             rows=rows.to(self.device),
-            cache=RaggedCache.empty(self.head.model, self.codec.length + 1),
+            cache=memory.again(size) if memory else RaggedCache.empty(self.head.model, self.codec.length + 1),
             length=torch.zeros(size, dtype=torch.int64, device=self.device),
             pending=pending,
             real=torch.ones_like(pending, dtype=torch.bool),
@@ -181,6 +191,8 @@ class TextSampler:
     def _enter(self, frontier: TextFrontier, column: Tensor) -> None:
         """Queue the comma and the name, set the grammar's state and ask the guide."""
         names, real = (table[column] for table in self.names[min(frontier.slot, 1)])
+        longest = int(real.sum(1).max())
+        names, real = names[:, -longest:], real[:, -longest:]
         if frontier.slot:
             frontier.pending = torch.full_like(column, self.codec.separator)[:, None]
             frontier.real = torch.ones_like(frontier.pending, dtype=torch.bool)
@@ -229,9 +241,7 @@ class TextSampler:
         ended = frontier.ended | (tokens == self.codec.separator)
         rows = torch.arange(len(tokens), device=self.device)
         if frontier.offset < frontier.values.shape[2]:
-            values = frontier.values.clone()
-            values[rows, column, frontier.offset] = torch.where(ended, -1, tokens)
-            frontier.values = values
+            frontier.values[rows, column, frontier.offset] = torch.where(ended, -1, tokens)
         if self.automaton:
             frontier.state = self.automaton.step(frontier.state, tokens)
         frontier.offset += 1

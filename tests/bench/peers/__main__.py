@@ -1,7 +1,6 @@
 """``make bench-peers``: run the cases, all or those named, and write ``results/benchmarks/peers.json``.
 
-python -m tests.bench.peers                      # everything: half an hour on two cores, most of it training
-python -m tests.bench.peers prepare              # train and keep the models alone
+python -m tests.bench.peers                      # everything: an hour and a half on two cores, most of it training
 python -m tests.bench.peers sample/us_location   # the cases of that name, over what is kept; others in the file stay
 """
 
@@ -13,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from harness.environment import available_cpus, describe
 from harness.environments import cache_folder
@@ -21,12 +21,19 @@ from tests.bench.peers.models import Bench, config
 
 OUTPUT = Path(__file__).resolve().parents[3] / "results" / "benchmarks" / "peers.json"
 
+LIBRARY: dict[str, Any] = {"layers": 5, "width": 128, "batch_size": 8, "sample_batch": 100, "max_length": 100}
+"""be-great with its library's defaults, over a model of a million parameters in place of the documentation's distilgpt2 (82 million)."""
+
 CASES: dict[str, Callable[[Bench], list[Entry]]] = {
     "sample/us_location": partial(same_weights, name="us_location", by_great=True, target=8.0),
     "sample/us_location_end_learnt": partial(same_weights, name="us_location", target=None, variant="_end_learnt"),
+    "sample/us_location_million": partial(same_weights, name="us_location", target=None, variant="_million"),
     "sample/adult": partial(same_weights, name="adult", target=5.0),
     "sample/simulated_base5": partial(same_weights, name="simulated_base5", fixed=True, by_great=True, target=100.0),
     "default/us_location": partial(default, name="us_location", peer="great", target=200.0),
+    "default/us_location_million": partial(
+        default, name="us_location", peer="great", target=200.0, variant="_million", **LIBRARY
+    ),
     "default/adult": partial(default, name="adult", peer="great", target=100.0),
     "default/us_location/realtabformer": partial(default, name="us_location", peer="realtabformer", target=5.0),
     "train/us_location": partial(training, name="us_location", rows=6000),

@@ -68,11 +68,12 @@ def same_weights(
         fixed: whether the text has the table's column order throughout, so that prefixes can be shared; be-great then starts with
             its first column, else with its default, the last one.
         by_great: whether be-great trained the weights.
-        variant: added to the case's name.
+        variant: added to the case's name; ``_million`` is a model of a million parameters.
     """
     dataset = bench.dataset(name)
     order = "original" if fixed else "random"
-    given = weights(bench, name, order=order, by_great=by_great)
+    size = (5, 128) if variant == "_million" else (2, 64)
+    given = weights(bench, name, order=order, by_great=by_great, size=size)
     ours: dict[str, Any] = {"sampled_order": order, "temperature": 0.7, "decoding": "template", "device": "cpu"}
     start = dataset.schema.names[0 if fixed else -1]
     theirs = recipe(
@@ -101,7 +102,7 @@ def same_weights(
         target=target,
         teacher_forced_rows_per_second=limit,
         ours_without_prefix_sharing=plain,
-        weights=f"2 layers, width 64, trained {given.taught}",
+        weights=f"{size[0]} layers, width {size[1]}, trained {given.taught}",
         settings=f"temperature 0.7 on both sides; be-great: 100 rows a batch, at most {given.tokens} tokens, start column '{start}'; "
         f"ours: names forced, columns in {order} order",
     )
@@ -148,20 +149,31 @@ def _compared(
     ]
 
 
-def default(bench: Bench, name: str, peer: str, target: float | None) -> list[Entry]:
-    """Each side as it ships, trained on the full table for 50 epochs or ``train_seconds``, whichever ends first."""
+def default(
+    bench: Bench, name: str, peer: str, target: float | None, *, variant: str = "", **changes: Any
+) -> list[Entry]:
+    """Each side as it ships, trained on the full table for 50 epochs or ``train_seconds``, whichever ends first.
+
+    Args:
+        bench: where models are kept.
+        name: the table.
+        peer: its generator.
+        target: the ratio aimed at.
+        variant: added to the case's name.
+        changes: other arguments of the peer than those of its YAML.
+    """
     dataset = bench.dataset(name)
     ours = recipe("permutation_aware_llm", device="cpu", max_train_seconds=bench.train_seconds)
-    theirs = recipe(peer, device="cpu", max_train_seconds=bench.train_seconds)
+    theirs = recipe(peer, device="cpu", max_train_seconds=bench.train_seconds, **changes)
     kept = {"great": "KeptGReaT", "realtabformer": "KeptREaLTabFormer"}[peer]
     folder = bench.folder
     sides = {
         "ours": bench.side(f"{name}-default", f"{OURS}OurRows", ours, keep=folder / f"default-{name}-ours"),
         "theirs": bench.side(
-            f"{name}-{peer}-default",
+            f"{name}-{peer}-default{variant}",
             f"{THEIRS}{kept}",
             theirs,
-            keep=folder / f"default-{name}-{peer}",
+            keep=folder / f"default-{name}-{peer}{variant}",
             environment=bench.environments[peer],
         ),
         "unshared": bench.side(
@@ -176,7 +188,7 @@ def default(bench: Bench, name: str, peer: str, target: float | None) -> list[En
     limit = _limit(bench, f"{name}", ours, folder / f"default-{name}-ours", dataset)
     plain = sides["unshared"].turns.rate or 0.0
     return _compared(
-        f"sample/{name}",
+        f"sample/{name}{variant}",
         {"great": "be_great"}.get(peer, peer),
         "default",
         sides,
@@ -188,6 +200,7 @@ def default(bench: Bench, name: str, peer: str, target: float | None) -> list[En
         training_seconds={key: facts[key]["fit_seconds"] for key in ("ours", "theirs")},
         parameters={key: facts[key]["parameters"] for key in ("ours", "theirs")},
         notes=facts["theirs"]["notes"],
+        changes=changes,
     )
 
 

@@ -102,7 +102,9 @@ class Weights:
     taught: str
 
 
-def weights(bench: Bench, name: str, *, order: str = "random", by_great: bool = False) -> Weights:
+def weights(
+    bench: Bench, name: str, *, order: str = "random", by_great: bool = False, size: tuple[int, int] = (2, 64)
+) -> Weights:
     """Train or find the shared weights.
 
     Args:
@@ -110,11 +112,13 @@ def weights(bench: Bench, name: str, *, order: str = "random", by_great: bool = 
         name: the table.
         order: of the columns in the text; be-great always shuffles.
         by_great: whether be-great trains them, which never learns where a row ends; else we do, with the end learnt.
+        size: layers and width.
     """
     dataset = bench.dataset(name)
-    base = bench.folder / f"base-{name}"
+    small = size == (2, 64)
+    base = bench.folder / (f"base-{name}" if small else f"base-{name}-{size[0]}x{size[1]}")
     if not (base / "llm" / "config.json").exists():
-        base_model(base, dataset.train, dataset.schema, 2, 64)
+        base_model(base, dataset.train, dataset.schema, *size)
     if by_great:
         keep = bench.folder / f"weights-{name}-great"
         arguments = recipe(
@@ -125,8 +129,8 @@ def weights(bench: Bench, name: str, *, order: str = "random", by_great: bool = 
         )
         taught = f"by be-great, {GREAT_EPOCHS[name]} epochs or {GREAT_SECONDS:g} s"
     else:
-        epochs = WEIGHT_EPOCHS[name]
-        keep = bench.folder / f"weights-{name}-{order}-{epochs}"
+        epochs = WEIGHT_EPOCHS[name] if small else 2
+        keep = bench.folder / f"weights-{base.name.removeprefix('base-')}-{order}-{epochs}"
         side = bench.side(keep.name, f"{OURS}OurRows", text_training(base, epochs, order), keep=keep)
         taught = f"by us, {epochs} epochs, the end of a row learnt, columns in {order} order"
     side.fit(dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 from collections.abc import Mapping
@@ -70,7 +71,8 @@ class Side:
         given = {"target": target, "arguments": dict(arguments), "keep": None if keep is None else str(keep)}
         here = Path(sys.prefix) if environment is None else None
         self.remote = RemoteGenerator("tests.bench.peers.sides.Timed", given, environment or HERE, here)
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # a killed run's checkpoint would shorten the training that is timed
+        folder.mkdir(parents=True)
         self.remote.bind(Context(folder, threads, lambda *_, **__: None))
         self.turns = Turns()
 
