@@ -14,6 +14,7 @@ from harness.generator import Context, Sample, Yield
 from harness.seeding import derive_seed, rng
 from harness.table import Schema, conform
 from methods.column_order import ColumnOrder, column_order
+from methods.in_context_answers import AnswerLog
 from methods.in_context_endpoint import Endpoint
 from methods.in_context_models import Answer, LocalModel, Stopped, fit_context
 from methods.in_context_rows import Attempt, describe_column, domains, parse_answer, write_prompt, write_row
@@ -102,6 +103,7 @@ class InContextLLM:
         self.examples, self.rows_per_request, self.describe_columns = examples, rows_per_request, describe_columns
         self.max_requests, self.concurrency, self.price = max_requests, concurrency, price_per_million
         self._report: Callable[..., None] = lambda *_, **__: None
+        self._log = AnswerLog(None)
         self._notes: list[str] = []
         self._shown = examples
         self._model: LocalModel | Endpoint
@@ -125,8 +127,9 @@ class InContextLLM:
             )
 
     def bind(self, context: Context) -> None:
-        """Receive the progress reporter."""
+        """Receive the progress reporter, and the folder in which answers are kept until the table is made."""
         self._report = context.report
+        self._log = AnswerLog(context.work_dir / "answers.jsonl")
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         """Choose the column order, keep the rows to draw examples from, and make sure that the model can be asked.
@@ -182,22 +185,24 @@ class InContextLLM:
         rows: list[Mapping[str, Any]] = []
         self._rejected: Counter[str] = Counter()
         self._tokens: dict[str, int | None] = {"prompt_tokens": 0, "completion_tokens": 0}
-        self._asked = self._ignored = 0
+        self._asked = self._ignored = self._kept = 0
         self._notes, self._shown = [], min(self.examples, len(self._train))
         self._model.start()
+        self._log.open()
         stopped: Stopped | None = None
         while len(rows) < n and self._asked < self.max_requests and stopped is None:
             batch = min(self.concurrency, self.max_requests - self._asked, -(-(n - len(rows)) // self.rows_per_request))
             seeds = [derive_seed(seed, "request", self._asked + i) for i in range(batch)]
             prompts = [self._prompt(one) for one in seeds]
             self._asked += batch
-            for answer in self._model.answers(prompts, seeds):
+            for answer in self._answers(prompts, seeds):
                 if isinstance(answer, Stopped):
                     stopped = stopped or answer
                 else:
                     self._take(answer, rows, n)
             self._report("sample", len(rows), n, requests=self._asked)
         self._explain_end(stopped, len(rows), n)
+        self._log.close()
         frame = pd.DataFrame(rows, columns=pd.Index(self._schema.names), dtype=object)
         rejected = sum(self._rejected.values())
         return Sample(
@@ -206,6 +211,19 @@ class InContextLLM:
                 len(rows) + rejected, len(rows), dict(sorted(self._rejected.items())), self._tokens["completion_tokens"]
             ),
         )
+
+    def _answers(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Answer | Stopped]:
+        """Answers that an interrupted run left, or new ones."""
+        kept = self._log.find(prompts, seeds)
+        if kept is not None:
+            self._kept += len(kept[0])
+            self._model.sent = kept[1]
+            return kept[0]
+        answers = self._model.answers(prompts, seeds)
+        whole = [answer for answer in answers if isinstance(answer, Answer)]
+        if len(whole) == len(prompts):
+            self._log.add(prompts, seeds, whole, self._model.sent)
+        return answers
 
     def _take(self, answer: Answer, rows: list[Mapping[str, Any]], n: int) -> None:
         """Count an answer and add its rows, up to ``n``."""
@@ -236,6 +254,8 @@ class InContextLLM:
         """Order, requests, tokens and cost, for the record."""
         order = self._order.to_json()
         notes = [*order.pop("notes"), *self._notes]
+        if self._kept:
+            notes.append(f"{self._kept} answers are from a run that was interrupted: they were not asked for again.")
         if self._ignored:
             notes.append(f"{self._ignored} lines of the answers were no rows (prose, headings).")
         if self._shown < min(self.examples, len(self._train)):

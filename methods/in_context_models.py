@@ -47,6 +47,7 @@ class LocalModel:
     temperature: float
     top_p: float | None
     device: str
+    sent: int = 0  # requests: none
 
     def load(self) -> None:
         """Load the model (from the hub's cache or the network when ``name`` is no folder)."""

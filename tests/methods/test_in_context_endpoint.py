@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from harness.errors import TabOrderError
+from harness.generator import Context
 from harness.table import Schema
 from methods.in_context import InContextLLM
 from tests.methods.in_context_parts import SCHEMA, TRAIN, assert_accounts, fitted, remote
@@ -147,6 +150,36 @@ def test_rows_paid_for_are_kept_when_the_endpoint_then_fails(server: Server) -> 
     [note] = [note for note in generator.describe()["notes"] if "sampling ended" in note]
     assert "HTTP status 400" in note
     assert "context too long" in note
+
+
+def test_a_killed_run_does_not_pay_for_its_answers_again(server: Server, tmp_path: Path) -> None:
+    def bound(folder: Path, report: Callable[..., None], **changes: Any) -> InContextLLM:
+        folder.mkdir(exist_ok=True)
+        generator = remote(server, concurrency=2, **changes)
+        generator.bind(Context(folder, 1, report))
+        return fitted(generator)
+
+    expected = bound(tmp_path / "whole", lambda *_, **__: None).sample(25, seed=0)
+    asked = len(server.requests)
+
+    def die(*_: Any, **given: Any) -> None:
+        if given.get("requests") == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bound(tmp_path / "killed", die).sample(25, seed=0)
+    with (tmp_path / "killed" / "answers.jsonl").open("a") as file:
+        file.write('{"key": "torn')
+    server.requests.clear()
+    again = bound(tmp_path / "killed", lambda *_, **__: None)
+    sample = again.sample(25, seed=0)
+    assert len(server.requests) == asked - 4
+    assert sample.frame.equals(expected.frame)
+    assert sample.yield_ == expected.yield_
+    assert again.describe()["requests"] == asked
+    assert any("4 answers are from a run that was interrupted" in note for note in again.describe()["notes"])
+    assert not (tmp_path / "killed" / "answers.jsonl").exists()
+    assert len(bound(tmp_path / "killed", lambda *_, **__: None, max_requests=2).sample(25, seed=0).frame) <= 10
 
 
 def test_hard_cap_counts_repeated_tries(server: Server) -> None:
