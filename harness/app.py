@@ -87,12 +87,17 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     pace = f" [{sweep.pace(Path(hydra.sweep.dir))}]" if hydra.mode == RunMode.MULTIRUN else ""
     progress.say(_line(result, time.monotonic() - begin) + pace)
     if result.how != "reused" or under_agent():  # a sweep agent waits for the run it asked for
-        note = tracker.publish(record, ResultStore(plain["store"]["root"]))
+        note = tracker.publish(record, ResultStore(plain["store"]["root"]), wait=not _goes_on(hydra) or under_agent())
         if note and note not in _SAID:
             _SAID.add(note)
             progress.say(note)
     label = f"{cell.dataset} · {cell.generator} · seed {cell.seed}"
     return JobOutcome(label, record.status, result.how, record.error, cell_name(cell))
+
+
+def _goes_on(hydra: Any) -> bool:
+    """Whether this very process runs the sweep's next cell and publishes the leaderboard at its end."""
+    return hydra.mode == RunMode.MULTIRUN and str(hydra.launcher["_target_"]).endswith(".BasicLauncher")
 
 
 def _line(result: Any, elapsed: float) -> str:

@@ -15,7 +15,7 @@ from harness.display import overall
 from harness.errors import TabOrderError
 from harness.store import ResultStore
 from harness.tracking import WandbTracker
-from harness.tracking.tracker import Published
+from harness.tracking.attempt import Published
 
 COMMAND = Command(
     "harness.sync",

@@ -16,8 +16,11 @@ class Tracker(Protocol):
     def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Mapping[str, Any]], None] | None:
         """What to tell the events of a cell that starts now; it must return at once and never raise. ``None``: nothing."""
 
-    def publish(self, record: Record, store: ResultStore) -> str | None:
-        """Mirror one record within a bounded time; returns a one-line note for the user, or ``None``. Never raises."""
+    def publish(self, record: Record, store: ResultStore, *, wait: bool = True) -> str | None:
+        """Mirror one record within a bounded time; returns a one-line note for the user, or ``None``. Never raises.
+
+        With ``wait=False`` the mirror may still be written while the caller goes on.
+        """
 
     def publish_board(self, store: ResultStore, output: Path) -> str | None:
         """Likewise the leaderboard of a store, written to ``output``."""
@@ -29,7 +32,7 @@ class NoTracker:
     def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> None:
         """Nothing to tell."""
 
-    def publish(self, record: Record, store: ResultStore) -> str | None:
+    def publish(self, record: Record, store: ResultStore, *, wait: bool = True) -> str | None:
         """Nothing to do."""
         return None
 

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -20,29 +20,12 @@ from harness.process import Late, LineProcess
 from harness.record import Cell, Record
 from harness.redaction import Redactor
 from harness.store import ResultStore, write_atomic
+from harness.tracking.attempt import PATIENCE, Attempt, Published
 from harness.tracking.describe import Run, describe_cell, describe_leaderboard, identify_cell, run_id
 from harness.tracking.watch import Watch
 
 Mode = Literal["auto", "online", "offline"]
-OFFLINE_PATIENCE = 5.0
-"""Without a server only a busy machine can be slow: drawing figures and writing an offline run may take this many time-outs each."""
 DEFAULT_SERVER = "https://api.wandb.ai"
-
-
-@dataclass(frozen=True)
-class Published:
-    """What became of one run.
-
-    Attributes:
-        how: ``online``; ``uploading`` (accepted, not yet complete); ``offline``; ``skipped`` (this very content is there already);
-            ``failed``.
-        where: address or folder of the run.
-        note: a sentence for the user, or ``None``.
-    """
-
-    how: Literal["online", "uploading", "offline", "skipped", "failed"]
-    where: str | None = None
-    note: str | None = None
 
 
 def under_agent() -> bool:
@@ -92,6 +75,7 @@ class WandbTracker:
     figures: bool = True
     _client: LineProcess | None = field(default=None, init=False, repr=False)
     _mode: str = field(default="", init=False, repr=False)
+    _under_way: tuple[str, Attempt] | None = field(default=None, init=False, repr=False)
     _told: bool = field(default=False, init=False, repr=False)
     _broken: bool = field(default=False, init=False, repr=False)
 
@@ -131,14 +115,18 @@ class WandbTracker:
             if self._client is not None and self._client.ready():
                 self._client.send({**request, **self._place(store)})
 
-    def publish(self, record: Record, store: ResultStore) -> str | None:
-        """Mirror one stored record; returns a one-line note for the user, or ``None``. Never raises."""
+    def publish(self, record: Record, store: ResultStore, *, wait: bool = True) -> str | None:
+        """Mirror one stored record; returns a one-line note for the user, or ``None``. Never raises.
+
+        With ``wait=False`` figures are drawn and files written or uploaded while the caller goes on; what then goes wrong is the note
+        of the next call.
+        """
         try:
-            return self.publish_cell(record, store).note
+            return self.publish_cell(record, store, wait=wait).note
         except Exception as error:  # a mirror never fails a cell
             return f"W&B: not published ({error}); the record is stored, python -m harness.sync can publish it later"
 
-    def publish_cell(self, record: Record, store: ResultStore) -> Published:
+    def publish_cell(self, record: Record, store: ResultStore, *, wait: bool = True) -> Published:
         """Like :meth:`publish`, saying what became of it.
 
         Raises:
@@ -148,7 +136,7 @@ class WandbTracker:
             return Published("skipped")
         begin = time.monotonic()
         run = describe_cell(record, store, group=self.group, tables=self.tables, figures=self.figures)
-        return self._publish(run, store, record.to_json(), begin)
+        return self._publish(run, store, record.to_json(), begin, wait=wait)
 
     def publish_board(self, store: ResultStore, output: Path) -> str | None:
         """Mirror the leaderboard written to ``output``; returns a one-line note for the user, or ``None``. Never raises."""
@@ -173,6 +161,7 @@ class WandbTracker:
 
     def close(self) -> None:
         """Let the W&B process finish its uploads and end; returns at once."""
+        self._under_way = None
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -184,7 +173,22 @@ class WandbTracker:
             self._mode = {"dryrun": "offline", "run": "online"}.get(asked, asked) or automatic
         return self._mode
 
-    def _publish(self, run: Run, store: ResultStore, content: str, begin: float, patience: float = 0.0) -> Published:
+    def _publish(
+        self,
+        run: Run,
+        store: ResultStore,
+        content: str,
+        begin: float,
+        patience: float = 0.0,
+        wait: bool = True,
+    ) -> Published:
+        """Publish after the run before, whose note comes first."""
+        waiting = time.monotonic()
+        earlier = self._settle()  # at most one run is on its way at a time
+        made = self._take(run, store, content, begin + time.monotonic() - waiting, patience, wait)
+        return replace(made, note="; ".join(filter(None, (earlier, made.note))) or None)
+
+    def _take(self, run: Run, store: ResultStore, content: str, begin: float, patience: float, wait: bool) -> Published:
         deadline = begin + self.timeout
         hidden = Redactor()  # records are clean; one made by other means may not be
         run |= {part: hidden.value(run[part]) for part in ("config", "summary", "pages")}
@@ -206,15 +210,16 @@ class WandbTracker:
         problem = None
         if self._mode == "online":
             try:
-                return self._attempt(run, place, ledger, identity, deadline - 0.4 * self.timeout, deadline + patience)
+                start_by = deadline - 0.4 * self.timeout
+                return self._attempt(run, place, ledger, identity, start_by, deadline + patience, wait)
             except (Late, OSError) as error:
                 problem = f"W&B did not take the run ({error}); writing offline runs to {root / 'wandb'} from now on"
                 self._give_up()
                 self._mode = "offline"
         if problem is None:
-            deadline += OFFLINE_PATIENCE * self.timeout
+            deadline += PATIENCE * self.timeout
         try:
-            made = self._attempt(run, {**place, "mode": self._mode}, ledger, identity, deadline, deadline)
+            made = self._attempt(run, {**place, "mode": self._mode}, ledger, identity, deadline, deadline, wait)
         except (Late, OSError) as error:
             self._give_up()
             self._broken = True
@@ -267,11 +272,9 @@ class WandbTracker:
         identity: dict[str, Any],
         start_by: float,
         deadline: float,
+        wait: bool,
     ) -> Published:
-        """Send one run; wait for its start by ``start_by`` and, once started, for its end by ``deadline``.
-
-        Drawing its figures stops that clock: it needs no server.
-        """
+        """Send one run; wait for its start by ``start_by`` and, if ``wait``, for its end by ``deadline``."""
         if self._client is None:
             self._client = _start(Path(place["dir"]) / "wandb")
         self._client.send(
@@ -283,28 +286,28 @@ class WandbTracker:
                 "identity": {**identity, "mode": self._mode},
             }
         )
-        started, wait_until = 0.0, start_by
-        while True:
-            try:
-                event = self._client.wait(wait_until)
-            except Late:
-                if started and self._mode == "online":
-                    return Published("uploading")
-                raise
-            if event.get("id") != run["id"]:
-                continue  # the end of an earlier run that was still uploading
-            if event["event"] == "failed":
-                raise Late(event["error"])
-            if event["event"] == "done":
-                note = f"W&B: {'; '.join(event['problems'])}" if event["problems"] else None
-                return Published("online" if self._mode == "online" else "offline", event["url"] or event["path"], note)
-            if event["event"] == "started":
-                started = time.monotonic()
-                wait_until = started + OFFLINE_PATIENCE * self.timeout
-            elif event["event"] == "drawn":
-                wait_until = deadline + time.monotonic() - started
+        online, draw_within = self._mode == "online", PATIENCE * self.timeout
+        attempt = Attempt(
+            self._client, run["id"], online=online, start_by=start_by, deadline=deadline, draw_within=draw_within
+        )
+        made = attempt.follow(to_start=not wait)
+        self._under_way = None if wait else (run["name"], attempt)
+        return made
+
+    def _settle(self) -> str | None:
+        """Wait for the run that :meth:`publish` left on its way; what went wrong with it, or could not be drawn."""
+        if self._under_way is None:
+            return None
+        (name, attempt), self._under_way = self._under_way, None
+        try:
+            note = attempt.follow().note
+            return note and f"{note} ({name})"
+        except (Late, OSError) as error:
+            self._give_up()
+            return f"W&B: {name} is not published ({error}); the record is stored, python -m harness.sync can publish it later"
 
     def _give_up(self) -> None:
+        self._under_way = None
         if self._client is not None:
             self._client.kill()
             self._client = None

@@ -179,6 +179,25 @@ def test_what_cannot_be_drawn_is_a_note_and_the_rest_is_published(full):
     assert {"violations", "column_order"} <= set(images_of(store.root))
 
 
+def test_a_sweep_need_not_wait_for_figures_and_hears_later_what_went_wrong(tmp_path):
+    store = make_full_store(tmp_path / "full", [make_dataset()], {"row_llm": 0.8}, seeds=2)
+    first, second = sorted(store.records()[0], key=lambda record: record.cell.seed)
+    table = store.synthetic(first.cell).assign(x="text")
+    table.to_parquet(store.cell_dir(first.cell) / "synthetic.parquet")
+    tracker = WandbTracker(mode="offline")
+    assert tracker.publish(first, store, wait=False) is None  # not known yet
+    note = tracker.publish(second, store, wait=False)
+    assert note.startswith("W&B: figure 'columns' is not drawn (")
+    assert note.endswith("(toy · row_llm · seed 0)")
+    client = tracker._client
+    tracker.close()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(client.pid).wait(timeout=60)
+    assert [run["exit_code"] for run in offline_runs(store.root)] == [0, 0]
+    assert {name: len(paths) for name, paths in images_of(store.root).items()}["violations"] == 2
+    assert set(images_of(store.root)) == CELL_FIGURES
+
+
 def test_failed_cell_is_a_failed_run_without_table(tmp_path):
     record = make_record(status="timeout")
     store = make_store(tmp_path / "store", [record])
