@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from harness.figures import COLOURS, COLUMN, figure
+from harness.figures_style import COLOURS, COLUMN, figure, wrapped
 from harness.notes import plural
 from harness.report.svg import clipped
 
@@ -69,6 +69,15 @@ def _draw(
     axes.axis("off")
 
 
+def _joined(names: Sequence[str], edges: Sequence[Edge]) -> tuple[list[str], list[str]]:
+    """Columns with an edge, and a sentence on those without, in lines; all columns when none has one."""
+    ends = {end for edge in edges for end in edge}
+    inside, outside = [name for name in names if name in ends], [name for name in names if name not in ends]
+    if not inside or not outside:
+        return list(names), []
+    return inside, wrapped(f"in no edge: {', '.join(clipped(name, 24) for name in outside)}", COLUMN * 1.3)
+
+
 def edge_building(
     path: Path, dataset: str, names: Sequence[str], fds: Sequence[FD], edges: Sequence[Edge], dashed: Container[Edge]
 ) -> None:
@@ -77,13 +86,15 @@ def edge_building(
     shown = [clipped(fd, 34) for fd in listed[:MOST_LISTED]]
     if len(listed) > MOST_LISTED:
         shown.append(f"and {len(listed) - MOST_LISTED} more")
-    height = max(2.4, 0.6 + 0.165 * max(len(shown), 1.1 * len(names)))
+    inside, outside = _joined(names, edges)
+    height = max(1.9, 0.6 + 0.165 * max(len(shown), 1.1 * len(inside))) + 0.13 * len(outside)
     with figure(path, 2 * COLUMN, height, ncols=2, width_ratios=[1, 1.9]) as (drawn, (left, right)):
         drawn.suptitle(dataset, fontsize=8.5, x=0.01, ha="left", weight="bold")
         left.text(0, 1, "\n".join(shown) or "none", va="top", fontsize=7, linespacing=1.6)
         left.axis("off")
         left.set_title(f"{len(fds)} mined dependencies", loc="left")
-        _draw(right, _circle(names), edges, {}, dashed)
+        _draw(right, _circle(inside), edges, {}, dashed)
+        _beneath(right, outside)
         more = f" (the first {MOST_EDGES} of {len(edges)})" if len(edges) > MOST_EDGES else ""
         kinds = "\ndashed: of a composite left side, dependent first" if any(edge in dashed for edge in edges) else ""
         right.set_title(f"edges: written first → written later{more}{kinds}", loc="left")
@@ -100,11 +111,13 @@ def graph_search(
     """Graph with its strongly connected components in colour, and the order that comes out."""
     colours = {name: COLOURS[i % len(COLOURS)] for i, group in enumerate(components) for name in group}
     lines = -(-len(order) // IN_A_LINE)
-    upper_height = max(2.2, 0.175 * len(order))
+    inside, outside = _joined(order, edges)
+    upper_height = max(1.7, 0.175 * len(inside)) + 0.13 * len(outside)
     with figure(
         path, 2 * COLUMN, upper_height + 0.35 * lines + 0.7, nrows=2, height_ratios=[upper_height, 0.2 + 0.35 * lines]
     ) as (_, (upper, lower)):
-        _draw(upper, _circle(order), edges, colours, dashed)
+        _draw(upper, _circle(inside), edges, colours, dashed)
+        _beneath(upper, outside)
         cyclic = f"{plural(len(components), 'cycle')} condensed (in colour)" if components else "no cycle"
         upper.set_title(f"{dataset}: graph of {len(edges)} edges, {cyclic}", loc="left")
         places = {name: (1.25 * (index % IN_A_LINE), -float(index // IN_A_LINE)) for index, name in enumerate(order)}
@@ -112,6 +125,14 @@ def graph_search(
         _draw(lower, places, steps, colours)
         lower.set(xlim=(-0.7, 1.25 * (IN_A_LINE - 1) + 0.7), ylim=(-lines + 0.4, 0.6))
         lower.set_title("the order written for every row" + (", line by line" if lines > 1 else ""), loc="left")
+
+
+def _beneath(axes: Any, lines: Sequence[str]) -> None:
+    if lines:
+        axes.annotate(
+            "\n".join(lines), (0.5, 0), xycoords="axes fraction", xytext=(0, -3), textcoords="offset points",
+            ha="center", va="top", fontsize=7, color="#444444",
+        )  # fmt: skip
 
 
 def overview(path: Path) -> None:

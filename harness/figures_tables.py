@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from harness.datasets.base import Dataset
-from harness.figures import COLOURS, COLUMN, LINES, MARKERS, figure, wrapped
-from harness.report.columns import shares
+from harness.figures_style import COLOURS, COLUMN, LINES, MARKERS, columns_of, even, figure, styles, wrapped
+from harness.report.columns import OTHER, shares
 from harness.report.maps import Atlas
 from harness.report.svg import clipped
 from harness.table import Column
@@ -42,7 +42,7 @@ def geolocation(path: Path, plan: Atlas, keys: Sequence[str], tables: Mapping[st
     width = min(2 * COLUMN, 0.35 + 1.3 * len(tables)) if len(tables) > 2 else COLUMN
     side = (width - 0.35) / len(tables)
     heading = wrapped(title, width)
-    names = {name: broken(clipped(name, 40), max(10, int(side * 14))) for name in tables}
+    names = {name: broken(clipped(name, 40), max(10, int(side * 17))) for name in tables}
     head = 0.13 * max(text.count("\n") + 1 for text in names.values())
     with figure(
         path,
@@ -129,7 +129,8 @@ def overlays(path: Path, dataset: Dataset, tables: Mapping[str, pd.DataFrame], t
         for axes in grid[:, 0]:
             axes.set_ylabel("share of rows", fontsize=7)
         handles = _handles(list(tables))
-        drawn.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize=7)
+        across = columns_of([handle.get_label() for handle in handles], 2 * COLUMN)
+        drawn.legend(handles=handles, loc="outside lower center", ncols=even(len(handles), across), fontsize=7)
 
 
 def _handles(names: Sequence[str]) -> list[Any]:
@@ -138,12 +139,18 @@ def _handles(names: Sequence[str]) -> list[Any]:
 
     made = [
         Line2D(
-            [], [], color=COLOURS[i % len(COLOURS)], linestyle=LINES[i % len(LINES)], marker=MARKERS[i], markersize=3,
+            [], [], color=COLOURS[i], linestyle=LINES[i % len(LINES)], marker=MARKERS[i], markersize=3,
             linewidth=1.1, label=clipped(name, 40),
         )
-        for i, name in enumerate(names)
+        for name, i in _looks(names).items()
     ]  # fmt: skip
     return [Patch(color="#c9ced4", label="real (test)"), *made]
+
+
+def _looks(names: Sequence[str]) -> dict[str, int]:
+    """Places in the palette, in the order of ``names``; the real rows have the grey of the bars to themselves."""
+    given = styles(["real", *names])
+    return {name: given[name] for name in names}
 
 
 def broken(text: str, most: int) -> str:
@@ -154,6 +161,13 @@ def broken(text: str, most: int) -> str:
             lines.append("")
         lines[-1] += part
     return "\n".join(line.rstrip(" ") for line in lines)
+
+
+def _rest(known: Mapping[str, float], bins: Sequence[str]) -> str | None:
+    """The bin of all rarer categories where it stands so high above the named ones that they could not be told apart."""
+    found = next((name for name in bins if name.startswith(OTHER)), None)
+    named = [known[name] for name in bins if name != found]
+    return found if found is not None and known[found] > 2 * max(named, default=0) else None
 
 
 def _overlay(axes: Any, column: Column, real: pd.Series[Any], made: Mapping[str, pd.Series[Any]]) -> None:
@@ -168,6 +182,10 @@ def _overlay(axes: Any, column: Column, real: pd.Series[Any], made: Mapping[str,
         lines[name] = dict(zip(names, second, strict=True))
     last = [name for name in ("unseen", "missing") if name in known]
     bins = [name for name in known if name not in last] + last
+    rest = None if column.numeric else _rest(known, bins)
+    if rest is not None:
+        bins.remove(rest)
+        axes.set_xlabel(f"{rest} not drawn: {known[rest]:.0%} of real rows", fontsize=6.5)
     axes.bar(
         range(len(bins)),
         [known[name] for name in bins],
@@ -175,17 +193,17 @@ def _overlay(axes: Any, column: Column, real: pd.Series[Any], made: Mapping[str,
         color="#c9ced4",
         label="real (test)",
     )
-    for index, found in enumerate(lines.values()):
+    for index, (look, found) in enumerate(zip(_looks(list(made)).values(), lines.values(), strict=True)):
         heights = [found.get(bin_, 0.0) for bin_ in bins]
-        colour = COLOURS[index % len(COLOURS)]
+        colour = COLOURS[look]
         if column.numeric:
             axes.step(
-                range(len(bins)), heights, where="mid", color=colour, linestyle=LINES[index % len(LINES)], linewidth=1.1
+                range(len(bins)), heights, where="mid", color=colour, linestyle=LINES[look % len(LINES)], linewidth=1.1
             )  # fmt: skip
         else:
             aside = (index - (len(lines) - 1) / 2) * 0.8 / len(lines)
             axes.plot(
-                [i + aside for i in range(len(bins))], heights, color=colour, marker=MARKERS[index], markersize=2.6,
+                [i + aside for i in range(len(bins))], heights, color=colour, marker=MARKERS[look], markersize=2.6,
                 linestyle="none",
             )  # fmt: skip
     axes.set_title(clipped(column.name, 26), fontsize=7.5, loc="left")

@@ -123,12 +123,13 @@ def _curve(study: Study, folder: Path, result: Result, dataset: str, rates: dict
     others = {"tabular_argn", "arf"} & {unit.generator for unit in study.scored if unit.dataset == dataset}
     levels = {label: found.value for label in sorted(others) if (found := study.cell(dataset, label, FD_RATE))}
     path = folder / file_name("violation_by_budget", dataset)
+    none = "; hollow: no violation at all" if any(e.value == 0 for points in series.values() for _, e in points) else ""
     result.figures[path.name] = partial(
         figures.lines,
         path,
-        f"{dataset}, {decoding} decoding: violation against training budget, 95 % intervals over seeds",
+        f"{dataset}, {decoding} decoding: violation against training budget; {study.means}{none}",
         "passes over the training rows (log axis)",
-        "FD violation rate (log axis)",
+        "FD violation rate (0 is best; log axis)",
         series,
         levels,
         log_x=True,

@@ -21,7 +21,7 @@ from harness.experiments.contrasts import (
     renamed,
     verdict,
 )
-from harness.experiments.study import FD_RATE, ORDER_PARAMS, Result, Study, order_levels, order_of
+from harness.experiments.study import FD_RATE, ORDER_PARAMS, RATE_LABEL, Result, Study, order_levels, order_of
 from harness.experiments.tables import Entry, Table
 from harness.notes import span
 from harness.standings import over_seeds
@@ -84,12 +84,13 @@ def curves(study: Study, folder: Path, result: Result, name: str, title: str, ax
     result.answer.append(_growth(found, change))
     if panels:
         path, runs = folder / name, [n for lines in panels.values() for points in lines.values() for _, _, n in points]
-        said = f"{title}; 95 % intervals over training seeds, n = {span(runs)} a point"
+        intervals = "no intervals" if max(runs) == 1 else "95 % intervals over training seeds"
+        said = f"{title}; {intervals}, n = {span(runs)} a point"
         drawn = {
             panel: {order: [(x, rate) for x, rate, _ in points] for order, points in lines.items()}
             for panel, lines in panels.items()
         }
-        result.figures[name] = partial(figures.panels, path, said, axis.label, "FD violation rate", drawn, axis.log_x)
+        result.figures[name] = partial(figures.panels, path, said, axis.label, RATE_LABEL, drawn, axis.log_x)
     return found
 
 

@@ -10,6 +10,7 @@ from harness.experiments.contrasts import by_table, contrast, contrast_table, ta
 from harness.experiments.study import (
     FD_RATE,
     METRICS,
+    RATE_LABEL,
     Result,
     Study,
     evidence,
@@ -69,8 +70,8 @@ def ablation_order(study: Study, folder: Path) -> Result:
         result.figures[path.name] = partial(
             figures.bars,
             path,
-            f"Violation of curated dependencies by column order; means, 95 % intervals, {study.n}",
-            "FD violation rate",
+            f"Violation of curated dependencies by column order; {study.means}",
+            RATE_LABEL,
             groups,
             series,
         )

@@ -30,14 +30,14 @@ def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, 
         every = [metric for metric in metrics if metric.startswith(prefix)]
         keyed = every[:most]
         names = [metric.removeprefix(prefix) for metric in keyed]
-        which = f"the first {len(keyed)} of {len(every)} keys by name" if len(keyed) < len(every) else "every key"
+        which = f"the first {len(keyed)} of {len(every)} groups by name" if len(keyed) < len(every) else "by group"
         path = folder / file_name(name, dataset, rule)
         series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.board)}
         series = {g: found for g, found in series.items() if any(found)}
-        said = f"{dataset}: rows that break {rule}, {which}"
+        said = f"{dataset}: share of rows that break rule {rule}, {which}"
         if len(keyed) <= MOST_KEYS_DRAWN:
-            title = f"{said}; means, 95 % intervals, {study.n}"
-            result.figures[path.name] = partial(figures.bars, path, title, "violation rate", names, series)
+            title = f"{said}; {study.means}"
+            result.figures[path.name] = partial(figures.bars, path, title, "violation rate (0 is best)", names, series)
             continue
         rows: dict[str, list[float | None]] = {
             "real (held out)": [study.anchor(dataset, metric, "real") for metric in keyed]
@@ -47,8 +47,11 @@ def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, 
         beside: dict[str, Estimate | None] = {g: study.cell(dataset, g, macro) for g in series}
         if (real := study.anchor(dataset, macro, "real")) is not None:
             beside["real (held out)"] = Estimate(real)
-        title = f"{said}; means, {study.n}; at the end of a row the mean over keys, 95 % interval; hatched: no row of the key"
-        result.figures[path.name] = partial(figures.heat, path, title, "violation rate", names, rows, beside)
+        interval = " with its 95 % interval" if study.repeated else ""
+        title = f"{said}; {study.n}; at the row's end the mean over groups{interval}; hatched: no row of the group"
+        result.figures[path.name] = partial(
+            figures.heat, path, title, "violation rate (0 is best)", names, rows, beside
+        )
 
 
 def first_tables(study: Study, dataset: str) -> tuple[Dataset | None, dict[str, pd.DataFrame]]:
@@ -95,9 +98,7 @@ def pictures(study: Study, folder: Path, result: Result) -> None:
         if plan is None:
             continue
         keys = figures_tables.chosen_keys(plan, real)
-        points = (
-            f"{rule}, up to {figures_tables.MOST_POINTS:,} rows at equal distances; dots lie inside, crosses outside"
-        )
+        points = f"{rule}, at most {figures_tables.MOST_POINTS:,} evenly spaced rows; dots lie inside, crosses outside"
         shown = {"real (test)": real.test, **tables}
         path = folder / file_name("eval_state_geolocation", name)
         result.figures[path.name] = partial(

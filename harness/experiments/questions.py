@@ -115,8 +115,16 @@ def rq3(study: Study, folder: Path) -> Result:
         verdict(claim, "the detector's ROC-AUC"),
         evidence(study),
     ]
-    _bars_by_dataset(study, folder, result, "sniff_test", SNIFF, "sniff accuracy")
-    _bars_by_dataset(study, folder, result, "detector_roc_auc", DETECTION, "detector ROC-AUC", {"not told apart": 0.5})
+    _bars_by_dataset(study, folder, result, "sniff_test", SNIFF, "sniff accuracy (best: as real)")
+    _bars_by_dataset(
+        study,
+        folder,
+        result,
+        "detector_roc_auc",
+        DETECTION,
+        "detector ROC-AUC (0.5 is best)",
+        {"0.5: not told apart": 0.5},
+    )
     return result
 
 
@@ -156,7 +164,7 @@ def rq4(study: Study, folder: Path) -> Result:
                 result,
                 f"ml_efficacy_{measure}",
                 f"ml_efficacy.hgb.{measure}",
-                {"roc_auc": "ROC-AUC", "r2": "R²"}[measure] + " of gradient boosting",
+                {"roc_auc": "ROC-AUC", "r2": "R²"}[measure] + " of gradient boosting (1 is best)",
             )
     return result
 
@@ -213,7 +221,7 @@ def _bars_by_dataset(
     if datasets and any(e for found in series.values() for e in found):
         anchors = [study.anchor(d, metric, "real") for d in datasets]
         real = [None if value is None else Estimate(value) for value in anchors]
-        title = f"{label}; means, 95 % intervals, {study.n}"
+        title = f"{label}; {study.means}"
         path = folder / name
         shown = {"real": real, **series} if any(real) else series
         result.figures[name] = partial(figures.bars, path, title, label, datasets, shown, lines)

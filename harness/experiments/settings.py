@@ -12,6 +12,7 @@ from harness.experiments.study import (
     FD_RATE,
     METRICS,
     ORDER_PARAMS,
+    RATE_LABEL,
     Result,
     Study,
     evidence,
@@ -97,8 +98,8 @@ def _figure(
             f"order {order}": [by_order[order].get(level) for level in levels] for order in orders if order in by_order
         }
         short = [level.replace("decoding=", "").replace("temperature=", "T ") for level in levels]
-        title = f"{dataset}: violation of curated dependencies by decoding; 95 % intervals, {study.n}"
-        result.figures[path.name] = partial(figures.bars, path, title, "FD violation rate", short, series)
+        title = f"{dataset}: violation of curated dependencies by decoding; {study.means}"
+        result.figures[path.name] = partial(figures.bars, path, title, RATE_LABEL, short, series)
 
 
 def _rank(level: str) -> tuple[int, str]:

@@ -18,6 +18,7 @@ from harness.units import Unit, flatten
 
 FD_RATE = "dependencies.fd_violation_rate"
 RULE_RATE = "rules.violation_rate"
+RATE_LABEL = "FD violation rate (0 is best)"
 
 METRICS = (
     (FD_RATE, True),
@@ -53,6 +54,16 @@ class Study:
         """``n = 3 training seeds``, over all pairs of dataset and generator that have scores."""
         counts = [n for units in self.board.cells.values() if (n := sum(unit.scored for unit in units))]
         return sample_size(counts)
+
+    @property
+    def means(self) -> str:
+        """What a figure's marks are: means with intervals, or single runs."""
+        return f"means and 95 % intervals over {self.n}" if self.repeated else f"{self.n}, so no intervals"
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any pair of dataset and generator has scores of two training seeds."""
+        return any(sum(unit.scored for unit in units) > 1 for units in self.board.cells.values())
 
     def cell(self, dataset: str, label: str, metric: str) -> Estimate | None:
         """Mean over seeds of one metric on one dataset, with Student's t interval cut at the metric's bounds."""

@@ -13,6 +13,8 @@ from harness.table import Column
 
 BINS = 24
 CATEGORIES = 12
+OTHER = "other ("
+"""How the bin of rarer categories is called, before their number."""
 WIDTH, HEIGHT, TOP, FOOT = 168, 92, 16, 14
 
 Shares = np.ndarray[Any, np.dtype[np.float64]]
@@ -66,7 +68,7 @@ def _categories(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Shares
     if len(known) > len(top):
         first.append(float(known.iloc[CATEGORIES:].sum()))
         second.append(float(made.reindex(known.index[CATEGORIES:]).fillna(0).sum()))
-        names.append(f"other ({len(known) - CATEGORIES})")
+        names.append(f"{OTHER}{len(known) - CATEGORIES})")
     unseen = float(made.sum() - made.reindex(known.index).fillna(0).sum())
     if unseen:
         first, second, names = [*first, 0.0], [*second, unseen], [*names, "unseen"]

@@ -9,9 +9,10 @@ from omegaconf import OmegaConf
 from harness.cell import Evaluation, Job, run_cell
 from harness.datasets import load
 from harness.experiments import OUTPUTS
-from harness.grids import expand
+from harness.grids import plan
 from harness.isolation import Limits
 from harness.store import ResultStore
+from harness.worker import check
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NEEDS_MORE = {"plugin", "in_context_llm"}
@@ -68,26 +69,37 @@ def test_the_paper_runs_every_research_experiment():
     assert set(OUTPUTS) == set(parts)
 
 
-@pytest.mark.parametrize("scale", names("scale"))
-@pytest.mark.parametrize("name", sorted(set(RESEARCH) - {"paper"}))
-def test_every_experiment_has_jobs_at_every_scale(name, scale):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", [f"experiment={name}", f"scale={scale}"], return_hydra_config=True)
-    jobs = expand(OmegaConf.to_container(config.hydra.sweeper.grids, resolve=True))
-    assert len(jobs) == len(set(jobs)) >= 8
-    if scale == "smoke":
-        assert {word.partition("=")[2] for job in jobs for word in job if word.startswith("dataset=")} <= EMBEDDED
+CELLS = {"smoke": 76, "small": 561, "full": 1160}
+"""Cells of ``experiment=paper``: what README says of the time they take rests on this."""
 
 
 @pytest.mark.parametrize("scale", names("scale"))
-@pytest.mark.parametrize("name", names("grid"))
-def test_the_jobs_of_every_grid_compose(name, scale):
+def test_every_cell_of_every_experiment_composes_at_every_scale(scale):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", ["hydra/sweeper=grids", f"+grid={name}", f"scale={scale}"], return_hydra_config=True)
-        grid = OmegaConf.to_container(config.hydra.sweeper.grids[name], resolve=True)
-        if None not in grid.values():
-            job = compose("config", [f"scale={scale}", *expand({name: grid})[-1]])
-            assert OmegaConf.to_container(job, resolve=True, throw_on_missing=True)["generator"]
+
+        def grids(name):
+            config = compose("config", [f"experiment={name}", f"scale={scale}"], return_hydra_config=True)
+            return OmegaConf.to_container(config.hydra.sweeper.grids, resolve=True)
+
+        made = plan({name: grids(name) for name in RESEARCH if name != "paper"})
+        assert len(made.jobs) == len(set(made.jobs)) == CELLS[scale]
+        assert all(len(jobs) >= 8 for jobs in made.parts.values())
+        words = {word for job in made.jobs for word in job}
+        datasets = {word.partition("=")[2] for word in words if word.startswith("dataset=")}
+        assert datasets <= (EMBEDDED if scale == "smoke" else set(names("dataset")))
+        rest = {tuple(w for w in job if not w.startswith(("seed=", "dataset="))) for job in made.jobs}
+        for settings in {tuple(w for w in job if not w.startswith("dataset.")) for job in rest}:
+            job = compose("config", [f"scale={scale}", *settings])
+            check(OmegaConf.to_container(job, resolve=True, throw_on_missing=True)["generator"])
+
+
+@pytest.mark.parametrize("name", sorted({*RESEARCH, *DEMONSTRATIONS}))
+def test_an_experiment_runs_under_any_launcher(name):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for launcher, words in (("pair", []), ("basic", ["hydra/launcher=basic"])):
+            config = compose("config", [f"experiment={name}", *words], return_hydra_config=True)
+            assert config.hydra.runtime.choices["hydra/launcher"] == launcher
+            assert config.hydra.launcher.get("n_jobs") == (2 if launcher == "pair" else None)
 
 
 def test_the_two_arms_differ_in_their_order_alone():

@@ -18,6 +18,7 @@ from harness.statistics import Estimate
 from harness.store import ResultStore
 from harness.sweep import JobOutcome, cell_name
 from tests.factories import FD, HOSTILE, make_dataset, make_full_store, make_record, make_store
+from tests.harness.figure_texts import watch
 
 
 def arm(dataset, order, seed, rate, **changes):
@@ -188,10 +189,12 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", list(OUTPUTS))
-def test_each_output_writes_its_files_and_an_answer(name, full_store, tmp_path):
+def test_each_output_writes_its_files_and_an_answer(name, full_store, tmp_path, monkeypatch):
+    faults = watch(monkeypatch)
     answer = write(name, full_store, tmp_path)
     for file in EXPECTED[name]:
         assert (tmp_path / name / file).stat().st_size > 0, file
+    assert not {figure: found for figure, found in faults.items() if found}
     for drawing in (tmp_path / name).glob("*.svg"):
         ET.parse(drawing)
     assert (tmp_path / name / "answer.md").read_text() == answer
