@@ -7,19 +7,23 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import yaml
+
 VIEWER = {"id": "VXNlcjox", "entity": "me", "username": "me", "email": "", "flags": "{}", "teams": {"edges": []}}
 PROJECT = {"id": "UHJvamVjdDox", "internalId": "UHJvamVjdDox", "name": "taborder", "entity": {"id": "e", "name": "me"}}
 
 
 class Server(ThreadingHTTPServer):
     """Attributes: ``runs`` (id → variables of each upsert), ``artifacts`` (id → input), ``used`` and ``logged`` (pairs of run id and
-    artifact name), ``streams`` (run id → file → lines), ``uploads`` (names)."""
+    artifact name), ``streams`` (run id → file → lines), ``uploads`` (names), ``sweep`` (its configuration), ``ordered`` (commands to the
+    sweep's agent)."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.runs, self.artifacts, self.streams = {}, {}, {}
         self.used, self.logged, self.uploads = set(), set(), []
+        self.sweep, self.ordered = None, []
 
     def handle_error(self, request, client_address):  # clients that are killed hang up
         pass
@@ -82,9 +86,28 @@ class Server(ThreadingHTTPServer):
                 return {name: {"artifact": {"id": given["artifactID"], "digest": "d"}}}
             case "CommitArtifact":
                 return {name: {"artifact": {"id": given["artifactID"], "digest": "d"}}}
+            case "UpsertSweep":
+                self.sweep = given["config"]
+                return {name: {"sweep": {"name": "sweep1", "project": PROJECT}, "configValidationWarnings": []}}
+            case "SweepWithRuns":
+                sweep = {"id": "s", "name": given["sweep"], "config": self.sweep, "runs": {"edges": []}}
+                return {"project": {"sweep": sweep}}
+            case "CreateAgent":
+                return {name: {"agent": {"id": "a"}}}
+            case "Heartbeat":
+                return {"agentHeartbeat": {"agent": {"id": "a"}, "commands": json.dumps(self._commands(given))}}
             case "ArtifactByID":
                 return {"artifact": self._artifact(given["id"])}
         return {}
+
+    def _commands(self, given):
+        """The first cell of the sweep's grid, then, when that has ended, the order to leave."""
+        if not self.ordered:
+            chosen = yaml.safe_load(self.sweep)["parameters"]
+            arguments = {key: {"value": one.get("value", one.get("values", [None])[0])} for key, one in chosen.items()}
+            self.ordered.append({"type": "run", "run_id": "agentrun", "program": "", "args": arguments})
+            return self.ordered
+        return [] if json.loads(given["runState"]) else [{"type": "exit"}]
 
     def _resumed(self, run):
         if run not in self.runs:

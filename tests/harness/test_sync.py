@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,6 +6,7 @@ import sys
 import pytest
 
 from harness import sync
+from harness.store import ResultStore
 from tests.factories import FD, grid, make_record, make_store
 from tests.harness.test_tracking import KEY, images_of
 from tests.wandb_reader import offline_runs
@@ -175,3 +177,32 @@ def test_the_documented_sweep_makes_command_lines_that_compose(monkeypatch):
     found = [(one.dataset.name, one.generator.order, one.generator.epochs, one.seed) for one in (first, last)]
     assert found == [("us_location", "random", 8, 0), ("us_location", "fd", 32, 2)]
     assert sweep["metric"]["name"] == FD.replace(".", "_")
+
+
+def test_a_real_agent_runs_a_cell_of_the_documented_sweep(tmp_path, monkeypatch):
+    """`wandb sweep FILE`, then `wandb agent ID`, as the file says, against a server on the loopback; only the table is a small one."""
+    import yaml
+
+    from harness.explain import CONF
+
+    sweep = yaml.safe_load((CONF.parent / "docs" / "wandb_sweep.yaml").read_text())
+    small = {"dataset": "simulated_base1", "dataset.max_train_rows": 200, "generator.epochs": 1}
+    sweep["parameters"] |= {key: {"value": value} for key, value in small.items()}
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(CONF.parent))
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        for words in (["sweep", "sweep.yaml"], ["agent", "me/taborder/sweep1"]):
+            command = [sys.executable, "-m", "wandb", *words]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(server.sweep)["command"] == sweep["command"]
+    assert [command["run_id"] for command in server.ordered] == ["agentrun"]
+    (record,) = ResultStore(tmp_path / "results").records()[0]
+    assert (record.status, record.cell.generator, record.cell.seed) == ("ok", "random_order_llm", 0)
+    summary = json.loads(server.streams["agentrun"]["wandb-summary.json"][-1])
+    assert summary["dependencies_fd_violation_rate"] == record.score(FD).value
+    assert server.runs["agentrun"][0]["sweep"] == "sweep1"
+    assert any(name.startswith("media/images/figures/column") for name in server.uploads)
