@@ -4,16 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-RAY := .venvs/ray
 PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: help setup demo test lint ray bench bench-peers lock clean
+.PHONY: help setup demo test lint ray extras bench bench-peers lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
 	@echo "make test         set up .venv and run the tests"
 	@echo "make lint         ruff and strict mypy"
 	@echo "make ray          set up .venvs/ray: .venv and the Ray launcher over it"
+	@echo "make extras       set up .venvs/extras: .venv and the extras hyfd and lora over it"
 	@echo "make bench        speed figures (pytest-benchmark)"
 	@echo "make bench-peers  our row language model beside be-great and REaLTabFormer (most of an hour on two cores)"
 	@echo "make lock         resolve requirements.lock again from pyproject.toml"
@@ -41,15 +41,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Only what Ray needs is installed; the rest is seen through from .venv.
-$(RAY)/.ready: requirements-ray.lock $(READY)
-	$(PYTHON) -m venv $(RAY)
-	main=$$($(BIN)/python $(PURELIB)) && own=$$($(RAY)/bin/python $(PURELIB)) && \
+# Only what they add is installed; the rest is seen through from .venv.
+.venvs/%/.ready: requirements-%.lock $(READY)
+	$(PYTHON) -m venv .venvs/$*
+	main=$$($(BIN)/python $(PURELIB)) && own=$$(.venvs/$*/bin/python $(PURELIB)) && \
 	  echo "import site; site.addsitedir('$$main')" > $$own/taborder.pth
-	$(RAY)/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet -r requirements-ray.lock
+	.venvs/$*/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet -r $<
 	@touch $@
 
-ray: $(RAY)/.ready
+ray: .venvs/ray/.ready
+
+extras: .venvs/extras/.ready
 
 bench: setup
 	@mkdir -p .benchmarks

@@ -227,9 +227,9 @@ def test_the_server_that_ships_with_transformers(fluent: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = str(Path(sys.executable).with_name("transformers"))
+    run = "from transformers.cli.transformers import main; main()"
     process = subprocess.Popen(
-        [script, "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
+        [sys.executable, "-c", run, "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
