@@ -158,9 +158,14 @@ def _job(plain: Mapping[str, Any]) -> Any:
         cache_dir=plain["cache_dir"],
         dataset_params={key: value for key, value in plain["dataset"].items() if _is_parameter(key)},
         command=_command(),
-        sweep=plain["sweep"] or choices.get("experiment"),
+        sweep=plain["sweep"] or choices.get("experiment") or _sweep_name(),
         facts={"scale": choices.get("scale"), "workers": share.workers},
     )
+
+
+def _sweep_name() -> str | None:
+    multirun = HydraConfig.get().mode == RunMode.MULTIRUN
+    return os.environ.get(sweep.NAME_VARIABLE) if multirun else None
 
 
 def _integer(value: Any, name: str) -> int:

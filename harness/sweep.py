@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +27,11 @@ from harness.store import write_atomic
 
 TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
 BEGIN_VARIABLE = "TABORDER_SWEEP_BEGIN"
+NAME_VARIABLE = "TABORDER_SWEEP_NAME"
+
+NAME_LENGTH = 64
+ELSEWHERE = ("hydra", "store.", "output", "cache", "limits", "tracker", "mirror", "sweep")
+"""Beginnings of words that say where and how a sweep runs, not what."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,15 @@ def summary(outcomes: Sequence[JobOutcome], total: int | None = None) -> str:
     return f"{total or len(outcomes)} cells: {known} ({how or 'none ran'})."
 
 
+def name_of(words: Sequence[str]) -> str:
+    """A name for a sweep that has none, the same whenever and wherever the same command runs: what varies, and a digest of all."""
+    kept = sorted(word for word in map(Redactor().text, words) if not word.lstrip("+~").startswith(ELSEWHERE))
+    varied = " ".join(word for word in kept if "," in word or "(" in word) or " ".join(kept)
+    digest = hashlib.sha256("\n".join(kept).encode()).hexdigest()[:8]
+    room = NAME_LENGTH - len(digest) - 1
+    return f"{varied if len(varied) <= room else varied[: room - 1] + '…'} {digest}".strip()
+
+
 def pace(folder: Path) -> str:
     """How far a sweep is once the calling job has ended, e.g. ``3/24 · 2 min 05 s · ETA 14 min 35 s``."""
     done = len(list(folder.glob("outcome-*.json"))) + 1
@@ -144,6 +159,7 @@ class SweepCallback(Callback):
         if "grids" not in config.hydra.sweeper:  # harness.grids counts its own
             os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
         os.environ[BEGIN_VARIABLE] = str(time.time())
+        os.environ[NAME_VARIABLE] = name_of(config.hydra.overrides.task)
         if sys.stderr.isatty():
             DISPLAYS.append(SweepDisplay(folder, lambda: int(os.environ.get(TOTAL_VARIABLE, 0))))
             DISPLAYS[-1].start()

@@ -16,7 +16,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,8 @@ def _drawn(request: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], list[st
         yield {**run["images"], **drawn}, problems
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()
 
 
 def _open(wandb: Any, request: Mapping[str, Any]) -> Any:
