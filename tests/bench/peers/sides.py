@@ -80,6 +80,9 @@ class KeptGReaT(GReaT):
 
     def save(self, folder: Path) -> None:
         """Keep the model and what sampling needs."""
+        start = self._model.conditional_col_dist
+        if isinstance(start, dict):  # 0.0.14 cannot write whole numbers as keys; it starts rows with their text
+            self._model.conditional_col_dist = {str(value): float(share) for value, share in start.items()}
         self._model.save(str(folder))
         self._model.model.save_pretrained(folder / "weights")
         self._model.tokenizer.save_pretrained(folder / "weights")
