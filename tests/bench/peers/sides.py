@@ -83,9 +83,10 @@ class KeptGReaT(GReaT):
         start = self._model.conditional_col_dist
         if isinstance(start, dict):  # 0.0.14 cannot write whole numbers as keys; it starts rows with their text
             self._model.conditional_col_dist = {str(value): float(share) for value, share in start.items()}
-        self._model.save(str(folder))
         self._model.model.save_pretrained(folder / "weights")
         self._model.tokenizer.save_pretrained(folder / "weights")
+        self._model.llm = str(folder / "weights")  # where loading takes the tokenizer from
+        self._model.save(str(folder))
         (folder / "tokens.json").write_text(json.dumps(self._tokens), encoding="utf-8")
 
     def restore(self, folder: Path, train: pd.DataFrame, schema: Schema) -> None:
