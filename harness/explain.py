@@ -108,17 +108,30 @@ def _unknown_key(key: str, full_key: str) -> str:
     parent = full_key.rpartition(".")[0]
     adding = f"To add a key that the configuration does not have, write +{full_key}=VALUE."
     try:
-        config = _composed(full_key)
+        config, chosen = _without_key(full_key, parent)
         node = OmegaConf.select(config, parent) if parent else config
-        said = choices(
-            key, [str(name) for name in node if name != "_target_"], f"key of {parent or 'the configuration'}"
-        )
+        known = [str(name) for name in node if name != "_target_"]
+        said = choices(key, known, f"key of {chosen or parent or 'the configuration'}")
+        if chosen:
+            return f"{said} Run {chosen} apart. {adding}"
         elsewhere = [name for name in _leaves(config) if key.replace("/", ".") in (name, name.rpartition(".")[2])]
         if "Did you mean" not in said and elsewhere:
             said += f" Did you mean '{elsewhere[0]}'?"
         return f"{said} {adding}"
     except Exception:  # the sentence must not be lost to a second mistake on the same command line
         return f"unknown key '{full_key}'. {adding}"
+
+
+def _without_key(full_key: str, parent: str) -> tuple[DictConfig, str]:
+    """The configuration that lacks a key, and, when several options of the key's group are swept, the option that lacks it."""
+    group = parent.partition(".")[0]
+    swept = next((word for word in sys.argv[1:] if group and word.startswith(f"{group}=") and "," in word), "")
+    for option in swept.partition("=")[2].split(","):
+        if option:
+            config = _composed(full_key, also=[f"{group}={option.strip()}"])
+            if full_key.rpartition(".")[2] not in (OmegaConf.select(config, parent) or ()):
+                return config, f"{group}={option.strip()}"
+    return _composed(full_key), ""
 
 
 def _unknown_setting(full_key: str, owner: str) -> str:
@@ -133,8 +146,8 @@ def _unknown_setting(full_key: str, owner: str) -> str:
         return f"unknown key '{full_key}'."
 
 
-def _composed(without: str, whole: bool = False) -> DictConfig:
-    """The configuration as composed without the word that is wrong; ``whole`` with Hydra's own part."""
+def _composed(without: str, whole: bool = False, also: Sequence[str] = ()) -> DictConfig:
+    """The configuration as composed without the word that is wrong and ``also`` others; ``whole`` with Hydra's own part."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -145,7 +158,8 @@ def _composed(without: str, whole: bool = False) -> DictConfig:
     ]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", overrides=[word for word in words if "," not in word], return_hydra_config=whole)
+        single = [word for word in words if "," not in word]
+        return compose("config", overrides=[*single, *also], return_hydra_config=whole)
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[str]:

@@ -90,6 +90,18 @@ def test_the_nearest_choice_is_offered(words, said, monkeypatch):
     assert "full_key" not in sentence
 
 
+def test_in_a_sweep_the_option_that_lacks_the_key_is_named(monkeypatch):
+    words = ["-m", "generator=ctgan,independent", "generator.epochs=3", "seed=0,1"]
+    monkeypatch.setattr("sys.argv", ["harness", *words])
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as caught:  # noqa: PT011
+        compose("config", overrides=["generator=independent", "generator.epochs=3", "seed=0"])
+    said = explain(caught.value)
+    assert said.startswith("unknown key of generator=independent 'epochs': the choices are max_train_seconds.")
+    assert "Run generator=independent apart." in said
+    assert "Did you mean" not in said
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
