@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness import statistics as st
 from harness.comparison import by_rank
-from harness.report.svg import clipped, drawing, log_ticks, path, short, tag, text, ticks
+from harness.report.svg import drawing, log_ticks, path, short, shortened, tag, text, ticks
 from harness.standings import Row, Standings, sum_seconds
 from harness.statistics import Estimate
 from harness.texttable import amount
@@ -22,7 +22,7 @@ def critical_difference(board: Standings) -> Markup | None:
     if board.critical_difference is None or len(ordered) < 2:
         return None
     places, rows = [rank for rank, _ in ordered], [row for _, row in ordered]
-    count, left, right = len(rows), 190.0, 530.0
+    count, left, right = len(rows), 235.0, 485.0
     groups = st.cliques(places, board.critical_difference)
 
     def at(rank: float) -> float:
@@ -51,7 +51,7 @@ def critical_difference(board: Standings) -> Markup | None:
             text(
                 end - 4 if first else end + 4,
                 y + 4,
-                f"{clipped(row.label, 28)} {rank:.2f}",
+                f"{shortened(row.label, 30)} {rank:.2f}",
                 class_="tiny end" if first else "tiny",
             ),
         ]
@@ -111,7 +111,7 @@ def quality_cost(board: Standings) -> Markup | None:
             if row.pareto
             else tag("circle", cx=short(x), cy=short(y), r=4, class_="dot")
         )
-    drawn += labelled(at, [clipped(row.label, 34) for _, _, row in points], scale.right)
+    drawn += labelled(at, [shortened(row.label, 34) for _, _, row in points], scale.right)
     label = "overall score against fit and sample seconds: " + ", ".join(
         f"{row.label} {found.value:.2f} in {amount(seconds)} s" for seconds, found, row in points
     )

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from harness.datasets.base import Dataset
 from harness.polygons import load_polygons
-from harness.report.svg import clipped, data, drawing, short, tag, text
+from harness.report.svg import data, drawing, short, shortened, tag, text
 from harness.rules import Rule, parse_rules
 from harness.texttable import percent
 
@@ -154,16 +154,16 @@ def point_map(plan: Atlas, view: Frame, outline_id: str, table: pd.DataFrame, ti
     label = f"{title}: {percent(rate)} of {len(table):,} rows lie outside their area"
     return drawing(
         WIDTH,
-        view.height + 20,
+        view.height + 34,
         tag("title", label),
-        text(0, 12, clipped(title, 30), class_="name"),
-        text(WIDTH, 12, f"{percent(rate)} of {len(table):,} outside", class_="tiny end"),
+        text(0, 12, shortened(title, 46), class_="name"),
+        text(0, 25, f"{percent(rate)} of {len(table):,} outside", class_="tiny"),
         tag(
             "g",
             tag("use", href=f"#{outline_id}"),
             tag("path", d=dots, class_="valid"),
             tag("path", d=crosses, class_="invalid"),
-            transform="translate(0 18)",
+            transform="translate(0 32)",
         ),
         label=label,
     )

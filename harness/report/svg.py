@@ -87,6 +87,15 @@ def log_ticks(low: float, high: float) -> list[float]:
     return powers if len(powers) > 1 else [low, high]
 
 
+def shortened(value: object, length: int) -> str:
+    """Text of at most ``length`` characters; what is cut is cut out of the middle, for names of runs differ at their ends."""
+    line = " ".join(str(value).split()) or repr(str(value))
+    if len(line) <= length:
+        return line
+    end = (length - 1) * 3 // 5
+    return f"{line[: length - 1 - end]}…{line[-end:]}"
+
+
 def clipped(value: object, length: int = 22) -> str:
     """Text of at most ``length`` characters on one line; what is cut is marked by ``…``."""
     line = " ".join(str(value).split()) or repr(str(value))

@@ -61,6 +61,7 @@ def page(browser, report):
     assert browser.get_log("browser") == []
 
 
+ORDERS = ("fd", "fixed_random", "original", "fd_reversed", "fd_reference", "information")
 SCORES, STANDING = "#main", "table[aria-labelledby=standing]"
 
 
@@ -186,6 +187,39 @@ def luminance(colour):
     parts = [int(part) / 255 for part in colour.removeprefix("rgb(").rstrip(")").split(",")]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+LYING_ON_EACH_OTHER = """
+const faults = [];
+for (const svg of document.querySelectorAll('svg:not(.defs)')) {
+  const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+  for (const [said, a] of boxes) if (a.left < 0) faults.push(['cut', said]);
+  for (let i = 0; i < boxes.length; i++) for (let j = 0; j < i; j++) {
+    const a = boxes[i][1], b = boxes[j][1];
+    const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (wide > 3 && high > 0.35 * Math.min(a.height, b.height)) faults.push([boxes[i][0], boxes[j][0]]);
+  }
+}
+return faults;
+"""
+
+
+def test_long_names_lie_beside_each_other_in_every_drawing_and_bars_have_room(browser, tmp_path):
+    names = {f"permutation_aware_llm_with_the_order_{order}": 0.9 - 0.1 * i for i, order in enumerate(ORDERS)}
+    store = make_full_store(tmp_path / "store", [make_dataset("plain")], names)
+    write(store, tmp_path / "out")
+    page = browser
+    page.set_window_size(1200, 900)
+    page.get((tmp_path / "out" / "index.html").as_uri())
+    page.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.execute_script(LYING_ON_EACH_OTHER) == []
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})  # fmt: skip
+    try:
+        widths = page.execute_script("return [...document.querySelectorAll('.track')].map(t => t.offsetWidth)")
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert widths
+    assert min(widths) > 80
 
 
 def test_closed_parts_are_printed(page):

@@ -16,7 +16,7 @@ from harness.report.maps import atlas, frame_of, point_map
 from harness.report.order import arc_diagram, edges
 from harness.report.pairs import distances
 from harness.report.section import build_section
-from harness.report.svg import clipped, log_ticks, steps, tag, ticks
+from harness.report.svg import clipped, log_ticks, shortened, steps, tag, ticks
 from harness.table import Column, Schema
 from tests.factories import (
     FORMULA,
@@ -230,6 +230,8 @@ def test_svg_helpers():
     assert log_ticks(2, 3) == [2, 3]
     assert steps([1, 2], 10, 20, 5) == [(0, 20), (0, 15), (5, 15), (5, 10), (10, 10), (10, 20)]
     assert clipped("a\nb" + "c" * 50, 6) == "a bcc…"
+    assert shortened("permutation_aware_llm [order=fd]", 16) == "permut…order=fd]"
+    assert shortened("short", 16) == "short"
 
 
 # Machado, Oliveira and Fernandes (2009): linear RGB as seen without one kind of cone
