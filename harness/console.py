@@ -64,6 +64,9 @@ def guarded(task: Callable[[], Any]) -> int:
             for folder in sweep.STARTED:
                 sweep.discard_if_empty(folder)
         return say(explain(error), MISTAKE)
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except OSError as error:
         if error.errno not in UNWRITABLE:
             return _launcher_failed(error)
