@@ -65,15 +65,15 @@ def same_weights(
         bench: where models are kept.
         name: the table.
         target: the ratio aimed at.
-        fixed: whether the text has the table's column order throughout, so that prefixes can be shared; be-great then starts with
-            its first column, else with its default, the last one.
+        fixed: whether ours writes the table's column order throughout, so that prefixes can be shared (the weights know every
+            order); be-great then starts with its first column, else with its default, the last one.
         by_great: whether be-great trained the weights.
         variant: added to the case's name; ``_million`` is a model of a million parameters.
     """
     dataset = bench.dataset(name)
     order = "original" if fixed else "random"
     size = (5, 128) if variant == "_million" else (2, 64)
-    given = weights(bench, name, order=order, by_great=by_great, size=size)
+    given = weights(bench, name, by_great=by_great, size=size)
     ours: dict[str, Any] = {"sampled_order": order, "temperature": 0.7, "decoding": "template", "device": "cpu"}
     start = dataset.schema.names[0 if fixed else -1]
     theirs = recipe(
