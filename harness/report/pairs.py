@@ -15,6 +15,8 @@ from harness.texttable import number
 BINS = 8
 MOST_COLUMNS = 24
 CELL = 13
+CHUNK = 65_536
+"""Rows counted at once."""
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Upper ends of the heat map's classes of distance; the last class is open."""
 
@@ -50,11 +52,14 @@ def _codes(
 def _joint(codes: list[np.ndarray[Any, Any]]) -> Matrix:
     """All joint shares at once: ``(columns·bins, columns·bins)`` from one product of one-hot matrices."""
     width = BINS + 2
-    rows = len(codes[0])
-    hot = np.zeros((rows, len(codes) * width), dtype=np.float32)
-    for index, found in enumerate(codes):
-        hot[np.arange(rows), index * width + found] = 1.0
-    return (hot.T @ hot).astype(float) / max(1, rows)
+    rows, found = len(codes[0]), np.zeros((len(codes) * width,) * 2)
+    for start in range(0, rows, CHUNK):  # counts stay exact in single precision, memory small
+        part = [column[start : start + CHUNK] for column in codes]
+        hot = np.zeros((len(part[0]), len(codes) * width), dtype=np.float32)
+        for index, column in enumerate(part):
+            hot[np.arange(len(column)), index * width + column] = 1.0
+        found += hot.T @ hot
+    return found / max(1, rows)
 
 
 def distances(schema: Schema, real: pd.DataFrame, synthetic: pd.DataFrame) -> tuple[list[str], Matrix]:
