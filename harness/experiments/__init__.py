@@ -6,6 +6,7 @@ does the same for stored results.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,10 @@ OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
 }
 
 
+MOST_WORKERS = 4
+"""Processes that draw the experiments of one sweep."""
+
+
 def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore, output: Path) -> Iterator[str]:
     """Write leaderboard, report, tables, figures and answer of each experiment of a sweep from exactly the cells it asked for.
 
@@ -52,24 +57,40 @@ def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore,
     Yields:
         What to print: the leaderboard (of an experiment run alone) and the answer.
     """
+    cells = {
+        name: frozenset(outcomes[number].cell for number in numbers if number in outcomes)
+        for name, numbers in plan.parts.items()
+    }
+    if len(cells) == 1:
+        for name, own in cells.items():
+            said, answer = _conclude(name, own, store, output)
+            yield from filter(None, (said, answer))
+        return
+    from joblib import Parallel, delayed  # the launcher's processes are still there and have imported what this needs
+
+    workers = min(len(cells), MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    made = Parallel(n_jobs=workers, return_as="generator")(
+        delayed(_conclude)(name, own, store, output / name) for name, own in cells.items()
+    )
+    yield from filter(None, (answer for _, answer in made))
+
+
+def _conclude(name: str, cells: frozenset[str | None], store: ResultStore, folder: Path) -> tuple[str, str]:
+    """One experiment's files; returns its leaderboard and its answer as text, or why there is none."""
     from harness.sweep import cell_name
 
-    for name, numbers in plan.parts.items():
-        cells = {outcomes[number].cell for number in numbers if number in outcomes}
+    def keep(record: Record) -> bool:
+        return cell_name(record.cell) in cells
 
-        def keep(record: Record, cells: set[str | None] = cells) -> bool:
-            return cell_name(record.cell) in cells
-
-        folder = output if len(plan.parts) == 1 else output / name
-        try:
-            said = leaderboard.write(store, folder, keep=keep)
-            if len(plan.parts) == 1:
-                yield said
-            if name in OUTPUTS:
-                board, _ = leaderboard.load(store, keep=keep)
-                yield f"{_draw(name, Study(board, store), folder)}Written to {folder}\n"
-        except TabOrderError as error:
-            yield f"{name}: {error}"
+    said = ""
+    try:
+        said = leaderboard.write(store, folder, keep=keep)
+        if name not in OUTPUTS:
+            return said, ""
+        board, _ = leaderboard.load(store, keep=keep)
+        return said, f"{_draw(name, Study(board, store), folder)}Written to {folder}\n"
+    except TabOrderError as error:
+        return said, f"{name}: {error}"
 
 
 def write(

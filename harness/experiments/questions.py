@@ -111,8 +111,8 @@ def rq3(study: Study, folder: Path) -> Result:
         contrast_table("order_contrast", "Detector ROC-AUC, order fd minus order random", order_rows(study, DETECTION))
     )
     result.answer = [
-        _best(study, DETECTION, "detector's ROC-AUC"),
-        verdict(claim, "the detector's ROC-AUC"),
+        _best(study, DETECTION, "ROC-AUC of the detector"),
+        verdict(claim, "the ROC-AUC of the detector"),
         evidence(study),
     ]
     _bars_by_dataset(study, folder, result, "sniff_test", SNIFF, "sniff accuracy (best: as real)")

@@ -64,6 +64,13 @@ class Table:
         lines += [_line([_markdown(shown(entry)) for entry in row]) for row in self.rows]
         return f"{_markdown(self.title)}\n\n" + "\n".join(lines) + "\n"
 
+    def _alignment(self) -> list[str]:
+        """``l`` for columns of names, ``r`` for numbers."""
+        return [
+            "l" if not i or (all(isinstance(row[i], str) for row in self.rows) and self.rows) else "r"
+            for i in range(len(self.columns))
+        ]
+
     def to_latex(self) -> str:
         """A ``table`` environment; needs the package booktabs."""
         body = [" & ".join(_latex(shown(entry)) for entry in row) + r" \\" for row in self.rows]
@@ -72,7 +79,7 @@ class Table:
             [
                 r"\begin{table}",
                 rf"\caption{{{_latex(self.title)}}}",
-                rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
+                rf"\begin{{tabular}}{{{''.join(self._alignment())}}}",
                 r"\toprule",
                 head,
                 r"\midrule",
@@ -115,6 +122,7 @@ LATEX = {
     "×": r"$\times$",
     "−": "$-$",
     "≤": r"$\le$",
+    "≥": r"$\ge$",
     "–": "--",
     "±": r"$\pm$",
     **{symbol: f"\\{symbol}" for symbol in "&%$#_"},

@@ -125,6 +125,7 @@ def test_table_formats_escape_and_keep_intervals():
     assert "| =x\\|y&z | 0.5 [0.25, 0.75] |" in table.to_markdown()
     assert r"=x|y\&z & 0.5 [0.25, 0.75] \\" in table.to_latex()
     assert r"\caption{50 \% of A\_1}" in table.to_latex()
+    assert r"\begin{tabular}{llr}" in Table("t", "", ["a", "b", "c"], [["x", "y", 1.0], ["x", "z", None]]).to_latex()
 
 
 def test_file_names_cannot_leave_their_folder():
