@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from harness import figures
-from harness.experiments.contrasts import interval_text
+from harness.experiments.contrasts import contrast, gather, interval_text
 from harness.experiments.study import (
     FD_RATE,
+    ORDER_PARAMS,
     ORDERS,
     Result,
     Study,
@@ -57,7 +58,7 @@ def order_budget(study: Study, folder: Path) -> Result:
     heads = ["dataset", "epochs", "decoding", "order", "seeds", "FD violation", "share of random's"]
     result.tables = [Table("orders", title, [*heads, *(name for name, _ in FIDELITY)], rows)]
     fd_arms = [arm for arm in sorted(arms, key=_place) if arm[3] == "fd" and _random(arm) in arms]
-    result.answer = [_sentence(arm, rates) for arm in fd_arms]
+    result.answer = [_sentence(arm, rates) + _paired(study, [*arms[arm], *arms[_random(arm)]]) for arm in fd_arms]
     if timed:
         result.answer.append(f"{plural(timed, 'run')} with a budget in seconds left out.")
     result.answer.append(evidence(study))
@@ -107,6 +108,15 @@ def _sentence(arm: Arm, rates: dict[Arm, Estimate | None]) -> str:
     beside = "" if fixed is None else f", fixed_random {interval_text(fixed)}"
     ratio = "" if share is None else f": {share:.1%} of random's"
     return f"{arm[0]}, {arm[1]:g} epochs, {arm[2]}: fd {interval_text(own)}, random {interval_text(random)}{beside}{ratio}."
+
+
+def _paired(study: Study, units: list[Unit]) -> str:
+    """The paired difference of the two orders at one budget, and whether it is shown."""
+    found = contrast(gather(units, order_of, FD_RATE, ORDER_PARAMS), "fd", "random", study.policy)
+    if found is None:
+        return " Not shown at this scale: no pair of runs differs in the order alone."
+    said = f"paired difference {interval_text(found.difference)} over {plural(found.runs, 'pair')}"
+    return f" Not shown at this scale: {said}; {found.doubt}." if found.doubt else f" Shown: {said}."
 
 
 def _curve(study: Study, folder: Path, result: Result, dataset: str, rates: dict[Arm, Estimate | None]) -> None:
