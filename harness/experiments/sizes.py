@@ -35,7 +35,8 @@ def model_of(unit: Unit) -> str | None:
         return None
     if flat.get("pretrained", "null") != "null":
         return Path(flat["pretrained"]).name
-    return f"{flat.get('layers', '?')} layers × {flat.get('width', '?')}"
+    layers = flat.get("layers", "?")
+    return f"{layers} layer{'' if layers == '1' else 's'} × {flat.get('width', '?')}"
 
 
 SIZE = Axis(
