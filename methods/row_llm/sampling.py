@@ -18,6 +18,8 @@ from methods.row_llm.fd_guide import FDGuide
 from methods.row_llm.model import Head
 
 Array = np.ndarray[Any, Any]
+LOOSE = 2.0
+"""Rows per prefix below which sharing costs more (every split copies what the model remembers) than it saves."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,9 @@ class Sampler:
                     pieces = torch.split(torch.arange(len(frontier.counts), device=frontier.tokens.device), self.batch)
                     stack += [(frontier, rows) for rows in reversed(pieces)]  # copied when their turn comes
                     break
+                if loose(frontier.counts):
+                    frontier = frontier.select(*apart(frontier.counts, frontier.tokens.device))
+                    continue
                 if self.plan.stop is not None and frontier.tokens.shape[1]:
                     done = frontier.tokens[:, -1] == self.plan.stop
                     if 8 * int(done.sum()) >= len(
@@ -262,6 +267,17 @@ class Sampler:
         if table.dim() == 1:
             return table[place].expand(len(frontier.counts))
         return table[frontier.rows, place]
+
+
+def loose(counts: Array) -> bool:
+    """Whether few prefixes are still shared, by few rows."""
+    return bool(len(counts) < counts.sum() <= LOOSE * len(counts))
+
+
+def apart(counts: Array, device: torch.device) -> tuple[Tensor, Array]:
+    """Every row a prefix of its own: the prefix of each row, and counts of 1."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return torch.from_numpy(rows).to(device), np.ones(len(rows), dtype=np.int64)
 
 
 def join(

@@ -17,7 +17,7 @@ from methods.row_llm.config import DecodingConfig
 from methods.row_llm.decoding import draw, probabilities
 from methods.row_llm.fd_guide import FDGuide
 from methods.row_llm.model import Head
-from methods.row_llm.sampling import join
+from methods.row_llm.sampling import apart, join, loose
 from methods.row_llm.text import SLACK, TextCodec
 
 Array = np.ndarray[Any, Any]
@@ -181,6 +181,9 @@ class TextSampler:
                     pieces = torch.split(torch.arange(len(frontier.counts), device=self.device), self.batch)
                     stack += [(frontier, rows) for rows in reversed(pieces)]  # copied when their turn comes
                     break
+                if loose(frontier.counts):
+                    frontier = frontier.select(*apart(frontier.counts, self.device))
+                    continue
                 frontier = self._step(frontier, rng)
             else:
                 yield frontier

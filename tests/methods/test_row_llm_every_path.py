@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from harness.dependencies import FunctionalDependency
-from methods.row_llm import RowLLM
+from methods.row_llm import RowLLM, sampling
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.fd_guide import FDGuide
 from methods.row_llm.reasons import FD_VIOLATION, VALID
@@ -191,6 +191,13 @@ def test_frequencies_equal_exact_probabilities(case: Case, mode: str, path: str,
         assert (state == VALID).all()
     if mode == "fd_constrained":
         assert set(np.unique(state)) <= {VALID, FD_VIOLATION}
+
+
+@pytest.mark.parametrize("mode", ["template", "free"])
+def test_rows_set_apart_follow_the_same_probabilities(case: Case, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared prefixes become rows of their own as soon as there are two."""
+    monkeypatch.setattr(sampling, "LOOSE", 2000.0)
+    test_frequencies_equal_exact_probabilities(case, mode, "shared", "plain")
 
 
 def test_a_wrong_temperature_is_noticed(case: Case) -> None:
