@@ -29,7 +29,7 @@ CASES: dict[str, Callable[[Bench], list[Entry]]] = {
     "sample/us_location_end_learnt": partial(same_weights, name="us_location", target=None, variant="_end_learnt"),
     "sample/us_location_million": partial(same_weights, name="us_location", target=None, variant="_million"),
     "sample/adult": partial(same_weights, name="adult", target=5.0),
-    "sample/simulated_base5": partial(same_weights, name="simulated_base5", fixed=True, by_great=True, target=100.0),
+    "sample/simulated_base5": partial(same_weights, name="simulated_base5", fixed=True, target=100.0),
     "default/us_location": partial(default, name="us_location", peer="great", target=200.0),
     "default/us_location_million": partial(
         default, name="us_location", peer="great", target=200.0, variant="_million", **LIBRARY

@@ -18,11 +18,11 @@ from tests.bench.peers.turns import Side
 OURS = "tests.bench.peers.ours."
 THEIRS = "tests.bench.peers.sides."
 CONF = Path(__file__).resolve().parents[3] / "conf" / "generator"
-WEIGHT_EPOCHS = {"us_location": 8, "adult": 2, "simulated_base5": 12}
+WEIGHT_EPOCHS = {"us_location": 8, "adult": 2, "simulated_base5": 20}
 """Training of the shared weights, until be-great's own sampler yields rows."""
 OUR_ROWS = {"us_location": 16320, "adult": 26049, "simulated_base5": 8000}
-GREAT_EPOCHS = {"us_location": 2, "simulated_base5": 20}
-GREAT_SECONDS = 240.0
+GREAT_EPOCHS = {"us_location": 2}
+GREAT_SECONDS = 100.0
 """Training of shared weights by be-great, at most."""
 TEXT_ROWS = {"us_location": 6144, "adult": 3072, "simulated_base5": 8000}
 """Ours over text."""
