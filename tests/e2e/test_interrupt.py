@@ -58,7 +58,7 @@ def test_a_sweep_that_is_asked_to_stop_ends_cleanly_and_goes_on_later(tmp_path, 
         assert sweep.poll() is None, sweep.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.1)
-    while not list(tmp_path.glob("results/runs/*/*/0-*/record.json")):
+    while not list(tmp_path.glob("results/sweeps/*/outcome-*.json")):  # what is counted, written after the record
         time.sleep(0.1)
     below = psutil.Process(sweep.pid).children(recursive=True)
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
