@@ -125,7 +125,8 @@ def _tracker_options(given: Mapping[str, str]) -> dict[str, Any]:
         except ValueError:
             raise TabOrderError(f"tracker.timeout={options['timeout']} is not a number of seconds.") from None
     for name in ("tables", "figures"):  # other words are refused by the tracker
-        options |= {name: options[name] == "true"} if options.get(name) in ("true", "false") else {}
+        if options.get(name) in ("true", "false"):
+            options[name] = options[name] == "true"
     return options
 
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from methods.in_context_models import Answer
 
@@ -22,7 +21,7 @@ class AnswerLog:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, tuple[list[Answer], int]] = {}
 
     def open(self) -> None:
         """Read what an earlier run left; a line that was not written to its end is passed over."""
@@ -32,17 +31,13 @@ class AnswerLog:
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-                self._known[entry["key"]] = {
-                    "sent": int(entry["sent"]),
-                    "answers": [Answer(**answer) for answer in entry["answers"]],
-                }
+                self._known[entry["key"]] = [Answer(**answer) for answer in entry["answers"]], int(entry["sent"])
             except (ValueError, TypeError, KeyError):
                 continue
 
     def find(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[list[Answer], int] | None:
         """The answers to these prompts, and how many requests had been sent by then; ``None`` where there are none."""
-        entry = self._known.get(_key(prompts, seeds))
-        return None if entry is None else (entry["answers"], entry["sent"])
+        return self._known.get(_key(prompts, seeds))
 
     def add(self, prompts: Sequence[str], seeds: Sequence[int], answers: Sequence[Answer], sent: int) -> None:
         """Keep a batch's answers, durably."""
@@ -50,18 +45,9 @@ class AnswerLog:
             return
         entry = {"key": _key(prompts, seeds), "sent": sent, "answers": [asdict(answer) for answer in answers]}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" * self._torn() + json.dumps(entry) + "\n")
+            file.write("\n" + json.dumps(entry) + "\n")  # a line that a kill left without its end spoils no other
             file.flush()
             os.fsync(file.fileno())
-
-    def _torn(self) -> bool:
-        """Whether the file's last line lacks its end."""
-        assert self.path is not None
-        with self.path.open("rb") as file:
-            if not file.seek(0, os.SEEK_END):
-                return False
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
 
     def close(self) -> None:
         """The table is made: later tables ask anew."""

@@ -6,12 +6,12 @@ does the same for stored results.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import leaderboard
+from harness.environment import available_cpus
 from harness.errors import TabOrderError, choices
 from harness.experiments import budget, difficulty, orders, questions, settings, sizes
 from harness.experiments.study import Result, Study
@@ -68,7 +68,7 @@ def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore,
         return
     from joblib import Parallel, delayed  # the launcher's processes are still there and have imported what this needs
 
-    workers = min(len(cells), MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    workers = min(len(cells), MOST_WORKERS, available_cpus())
     made = Parallel(n_jobs=workers, return_as="generator")(
         delayed(_conclude)(name, own, store, output / name) for name, own in cells.items()
     )

@@ -3,6 +3,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
 
 from harness.errors import TabOrderError, choices
 from harness.explain import CONF, checked, explain
@@ -94,7 +95,7 @@ def test_in_a_sweep_the_option_that_lacks_the_key_is_named(monkeypatch):
     words = ["-m", "generator=ctgan,independent", "generator.epochs=3", "seed=0,1"]
     monkeypatch.setattr("sys.argv", ["harness", *words])
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as caught:  # noqa: PT011
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigCompositionException) as caught:
         compose("config", overrides=["generator=independent", "generator.epochs=3", "seed=0"])
     said = explain(caught.value)
     assert said.startswith("unknown key of generator=independent 'epochs': the choices are max_train_seconds.")

@@ -17,17 +17,25 @@ from typing import Any
 from harness.environment import available_cpus, describe
 from harness.environments import cache_folder
 from tests.bench.peers.cases import Entry, default, same_weights, training
-from tests.bench.peers.models import Bench, config
+from tests.bench.peers.models import MILLION, Bench, config
 
 OUTPUT = Path(__file__).resolve().parents[3] / "results" / "benchmarks" / "peers.json"
 
-LIBRARY: dict[str, Any] = {"layers": 5, "width": 128, "batch_size": 8, "sample_batch": 100, "max_length": 100}
+LIBRARY: dict[str, Any] = {
+    "layers": MILLION[0],
+    "width": MILLION[1],
+    "batch_size": 8,
+    "sample_batch": 100,
+    "max_length": 100,
+}
 """be-great with its library's defaults, over a model of a million parameters in place of the documentation's distilgpt2 (82 million)."""
 
 CASES: dict[str, Callable[[Bench], list[Entry]]] = {
     "sample/us_location": partial(same_weights, name="us_location", by_great=True, target=8.0),
     "sample/us_location_end_learnt": partial(same_weights, name="us_location", target=None, variant="_end_learnt"),
-    "sample/us_location_million": partial(same_weights, name="us_location", target=None, variant="_million"),
+    "sample/us_location_million": partial(
+        same_weights, name="us_location", target=None, variant="_million", size=MILLION
+    ),
     "sample/adult": partial(same_weights, name="adult", target=5.0),
     "sample/simulated_base5": partial(same_weights, name="simulated_base5", fixed=True, target=100.0),
     "default/us_location": partial(default, name="us_location", peer="great", target=200.0),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.base import Dataset
-from tests.bench.peers.models import OUR_ROWS, OURS, THEIRS, Bench, recipe, text_training, weights
+from tests.bench.peers.models import OUR_ROWS, OURS, SMALL, THEIRS, Bench, recipe, text_training, weights
 from tests.bench.peers.ours import held_out_loss, texts_of
 from tests.bench.peers.turns import Side, fidelity, limit_rate, take_turns
 
@@ -57,7 +57,14 @@ def _short(value: Any) -> Any:
 
 
 def same_weights(
-    bench: Bench, name: str, *, target: float | None, fixed: bool = False, by_great: bool = False, variant: str = ""
+    bench: Bench,
+    name: str,
+    *,
+    target: float | None,
+    fixed: bool = False,
+    by_great: bool = False,
+    variant: str = "",
+    size: tuple[int, int] = SMALL,
 ) -> list[Entry]:
     """Sampling from the same weights and text: be-great's default against ours with names forced.
 
@@ -68,11 +75,11 @@ def same_weights(
         fixed: whether ours writes the table's column order throughout, so that prefixes can be shared (the weights know every
             order); be-great then starts with its first column, else with its default, the last one.
         by_great: whether be-great trained the weights.
-        variant: added to the case's name; ``_million`` is a model of a million parameters.
+        variant: added to the case's name.
+        size: layers and width of the model.
     """
     dataset = bench.dataset(name)
     order = "original" if fixed else "random"
-    size = (5, 128) if variant == "_million" else (2, 64)
     given = weights(bench, name, by_great=by_great, size=size)
     ours: dict[str, Any] = {"sampled_order": order, "temperature": 0.7, "decoding": "template", "device": "cpu"}
     start = dataset.schema.names[0 if fixed else -1]

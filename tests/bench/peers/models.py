@@ -18,6 +18,8 @@ from tests.bench.peers.turns import Side
 OURS = "tests.bench.peers.ours."
 THEIRS = "tests.bench.peers.sides."
 CONF = Path(__file__).resolve().parents[3] / "conf" / "generator"
+SMALL, MILLION = (2, 64), (5, 128)
+"""Layers and width of the shared models."""
 WEIGHT_EPOCHS = {"us_location": 8, "adult": 2, "simulated_base5": 20}
 """Training of the shared weights, until be-great's own sampler yields rows."""
 OUR_ROWS = {"us_location": 16320, "adult": 26049, "simulated_base5": 8000}
@@ -102,7 +104,7 @@ class Weights:
     taught: str
 
 
-def weights(bench: Bench, name: str, *, by_great: bool = False, size: tuple[int, int] = (2, 64)) -> Weights:
+def weights(bench: Bench, name: str, *, by_great: bool = False, size: tuple[int, int] = SMALL) -> Weights:
     """Train or find the shared weights.
 
     Args:
@@ -112,7 +114,7 @@ def weights(bench: Bench, name: str, *, by_great: bool = False, size: tuple[int,
         size: layers and width.
     """
     dataset = bench.dataset(name)
-    small = size == (2, 64)
+    small = size == SMALL
     base = bench.folder / (f"base-{name}" if small else f"base-{name}-{size[0]}x{size[1]}")
     if not (base / "llm" / "config.json").exists():
         base_model(base, dataset.train, dataset.schema, *size)
