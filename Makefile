@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: help setup demo test lint ray extras bench bench-peers lock clean
+.PHONY: help setup demo test lint ray extras bench bench-peers bench-gpu lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
@@ -16,6 +16,7 @@ help:
 	@echo "make extras       set up .venvs/extras: .venv and the extras hyfd and lora over it"
 	@echo "make bench        speed figures (pytest-benchmark)"
 	@echo "make bench-peers  our row language model beside be-great and REaLTabFormer (most of an hour on two cores)"
+	@echo "make bench-gpu    our row language model at GPT-2's sizes on this machine's GPU, beside be-great where it is installed (minutes)"
 	@echo "make lock         resolve requirements.lock again from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml
@@ -63,6 +64,9 @@ bench-peers: export TABORDER_CACHE := $(or $(TABORDER_CACHE),$(CURDIR)/.venvs/pe
 bench-peers: setup
 	$(BIN)/python -m harness.environments great realtabformer
 	$(BIN)/python -m tests.bench.peers
+
+bench-gpu: setup
+	$(BIN)/python -m tests.bench.gpu
 
 lock:
 	$(PYTHON) -m venv .venvs/lock

@@ -37,19 +37,27 @@ class Automaton:
             torch.repeat_interleave(torch.arange(len(edges), device=device), self.counts) * vocabulary + self.tokens
         )
 
-    def allowed(self, states: Tensor) -> Tensor:
-        """Tokens that may follow each state, boolean, shape (states, vocabulary), or (1, vocabulary) when all are equal."""
-        if len(states) > 1 and bool((states == states[0]).all()):
-            states = states[:1]
-        counts = self.counts[states]
-        ends = counts.cumsum(0)
-        index = torch.repeat_interleave(self.starts[states] - ends + counts, counts)
+    def allowed(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What may follow.
+
+        Args:
+            states: shape (rows,).
+
+        Returns:
+            tokens that may follow any of the states, ascending, shape (k,), and which of them may follow each, boolean, shape
+            (rows, k); ``None`` when all may.
+        """
+        distinct, which = torch.unique(states, return_inverse=True)
+        counts = self.counts[distinct]
+        index = torch.repeat_interleave(self.starts[distinct] - counts.cumsum(0) + counts, counts)
         index = index + torch.arange(len(index), device=index.device)
-        mask = torch.zeros((len(states), self.vocabulary), dtype=torch.bool, device=states.device)
-        mask[torch.repeat_interleave(torch.arange(len(states), device=states.device), counts), self.tokens[index]] = (
-            True
-        )
-        return mask
+        found = self.tokens[index]
+        if len(distinct) == 1:
+            return found, None
+        tokens, column = torch.unique(found, return_inverse=True)
+        mask = torch.zeros((len(distinct), len(tokens)), dtype=torch.bool, device=states.device)
+        mask[torch.repeat_interleave(torch.arange(len(distinct), device=states.device), counts), column] = True
+        return tokens, mask[which]
 
     def step(self, states: Tensor, tokens: Tensor) -> Tensor:
         """The states after these tokens; a token that was not allowed leads to the end."""

@@ -14,6 +14,29 @@ SHORT = 32
 row by row, (row, head, place, size), on which it attends up to four times faster. The numbers computed are the same."""
 
 
+MARGIN = 0.4
+"""Share of a GPU's free memory that keys and values may fill: as much again holds the copy made where prefixes split."""
+
+
+def most_rows(model: PreTrainedModel, tokens: int, vocabulary: int) -> int | None:
+    """How many rows a GPU can decode at once; ``None`` for no limit, on a CPU.
+
+    Args:
+        model: on its device.
+        tokens: of a row.
+        vocabulary: tokens whose probabilities are held in double precision at once.
+    """
+    if model.device.type == "cpu":
+        return None
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    kept: int = 2 * config.num_hidden_layers * heads * size * torch.finfo(torch.bfloat16).bits // 8 * (tokens + 1)
+    free, _ = torch.cuda.mem_get_info(model.device)
+    free += torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
+    return max(1, int(MARGIN * free) // (kept + 16 * vocabulary))
+
+
 class BufferLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values of one layer, of which the first ``length`` places are filled."""
 

@@ -19,7 +19,7 @@ def probabilities(logits: Tensor, config: DecodingConfig, allowed: Tensor | None
     Args:
         logits: of the next token, shape (rows, vocabulary).
         config: temperature and truncation.
-        allowed: tokens that may be chosen, boolean, shape (vocabulary,) or (rows, vocabulary); ``None`` for all.
+        allowed: tokens that may be chosen, boolean, shape (rows, vocabulary); ``None`` for all.
     """
     logits = logits.float()
     if allowed is not None:

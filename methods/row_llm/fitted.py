@@ -22,6 +22,7 @@ from harness.generator import Sample, Yield
 from harness.seeding import derive_seed, rng
 from harness.table import Schema
 from methods.column_order import ColumnOrder, column_order
+from methods.row_llm.cache import most_rows
 from methods.row_llm.checkpoint import Progress
 from methods.row_llm.config import LLMConfig, RowConfig
 from methods.row_llm.fd_guide import FDGuide
@@ -98,7 +99,7 @@ class FittedRows:
             self.codec,
             positions(self.order, self.codec.schema),
             config.decoding,
-            config.sample_batch,
+            self._batch(config.sample_batch),
             config.prefix_sharing,
             self.guide if config.decoding.mode == "fd_constrained" else None,
         )
@@ -122,6 +123,15 @@ class FittedRows:
             attempted, accepted, tokens, turn = attempted + len(state), accepted + len(good), tokens + drawn, turn + 1
         rejected = count(np.concatenate(states))
         return Sample(pd.concat(kept, ignore_index=True), Yield(attempted, accepted, rejected, tokens))
+
+    def _batch(self, wanted: int) -> int:
+        """Rows decoded at once: ``wanted``, or as many as fit into a GPU's memory, said in the notes."""
+        most = most_rows(self.head.model, self.codec.length, self.head.vocabulary)
+        if most is None or most >= wanted:
+            return wanted
+        note = f"{most} rows were decoded at once: sample_batch={wanted} does not fit into the GPU's memory."
+        self.info["notes"] = [*self.info.get("notes", []), note]
+        return most
 
     def save(self, path: Path) -> None:
         """Save model, tokenizer, layout and order; :meth:`load` reads them."""

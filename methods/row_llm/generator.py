@@ -51,7 +51,7 @@ class RowLLM:
         preload: what takes seconds to import; the process that cells are forked from does it once.
     """
 
-    version = "4"
+    version = "5"
     preload = ("transformers.models.gpt2.modeling_gpt2",)
 
     def __init__(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -113,6 +116,20 @@ def mixed_precision(device: torch.device) -> Literal["bf16", "no"]:
     return "bf16" if device.type == "cuda" else "no"
 
 
+@contextmanager
+def precision(device: torch.device) -> Iterator[None]:
+    """What the model is run under: bf16 matrix products on a GPU, and there no attention kernels of cuDNN.
+
+    cuDNN plans anew for every shape; here each step of decoding has another.
+    """
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision(device) == "bf16"):
+        if device.type == "cpu":
+            yield
+            return
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+            yield
+
+
 class Head:
     """Runs the transformer and then the output layer only at the places where logits are needed.
 
@@ -144,9 +161,22 @@ class Head:
         self.model.train(training)
         return whole.shape == parts.shape and bool(torch.allclose(whole, parts.to(whole.dtype), atol=1e-5))
 
-    def logits(self, places: Tensor, **inputs: Any) -> Tensor:
-        """Logits at flat ``places`` (row * length + position), shape (places, vocabulary)."""
-        if self.split:
-            hidden = self.body(**inputs).last_hidden_state
-            return self.output(hidden.flatten(0, 1).index_select(0, places))  # type: ignore[no-any-return]
-        return self.model(**inputs).logits.flatten(0, 1).index_select(0, places)  # type: ignore[no-any-return]
+    def logits(self, places: Tensor, tokens: Tensor | None = None, **inputs: Any) -> Tensor:
+        """Logits at flat ``places`` (row * length + position).
+
+        Args:
+            places: shape (places,).
+            tokens: whose logits are needed, shape (k,); ``None`` for the whole vocabulary.
+            inputs: of the model.
+
+        Returns:
+            shape (places, k) or (places, vocabulary).
+        """
+        if not self.split:
+            logits: Tensor = self.model(**inputs).logits.flatten(0, 1).index_select(0, places)
+            return logits if tokens is None else logits[:, tokens]
+        hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, places)
+        if tokens is None:
+            return self.output(hidden)  # type: ignore[no-any-return]
+        weight, bias = self.output.weight, getattr(self.output, "bias", None)
+        return nn.functional.linear(hidden, weight[tokens], None if bias is None else bias[tokens])  # type: ignore[index]

@@ -16,7 +16,7 @@ from methods.row_llm.automaton import Automaton
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.constraints import table_automaton, text_automaton
 from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head, mixed_precision
+from methods.row_llm.model import Head, precision
 from methods.row_llm.reasons import FD_VIOLATION, VALID
 from methods.row_llm.sampling import Sampler
 from methods.row_llm.serialization import TableCodec
@@ -58,8 +58,7 @@ class RowSource:
             the rows in random order, what each is (:mod:`methods.row_llm.reasons`), and the tokens sampled.
         """
         parts = []
-        device = self.head.model.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision(device) == "bf16"):
+        with precision(self.head.model.device):
             for start in range(0, n, BLOCK):
 
                 def tell(done: int, before: int = start) -> None:

@@ -215,10 +215,13 @@ class Sampler:
             frontier.pending = torch.cat([frontier.pending, forced[:, None]], 1)
             self._follow(frontier)
             return frontier
-        probs = self._probabilities(frontier, open_rows)
+        probs, legal = self._probabilities(frontier, open_rows)
         counts = frontier.counts[open_rows.cpu().numpy()]
         self.generated += int(counts.sum())
-        return self._advance(frontier, *join(open_rows, draw(probs, counts, rng), forced, frontier.counts))
+        parents, drawn, shared = draw(probs, counts, rng)
+        if legal is not None:
+            drawn = legal[drawn]
+        return self._advance(frontier, *join(open_rows, (parents, drawn, shared), forced, frontier.counts))
 
     def _advance(self, frontier: Frontier, parents: Tensor, tokens: Tensor, counts: Array) -> Frontier:
         if len(parents) != len(frontier.counts):
@@ -254,13 +257,14 @@ class Sampler:
         tokens = torch.nn.functional.pad(frontier.tokens, (0, 1)).gather(1, places.clamp(max=length))
         return tokens, places[:, -1] < length
 
-    def _probabilities(self, frontier: Frontier, rows: Tensor) -> Tensor:
+    def _probabilities(self, frontier: Frontier, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Of the next token of these prefixes, and the tokens they belong to; ``None`` for the whole vocabulary."""
+        legal, allowed = (None, None) if self.automaton is None else self.automaton.allowed(frontier.state[rows])
         fed = frontier.pending.shape[1]
         logits = self.head.logits(
-            rows * fed + fed - 1, input_ids=frontier.pending, past_key_values=frontier.cache, use_cache=True
+            rows * fed + fed - 1, legal, input_ids=frontier.pending, past_key_values=frontier.cache, use_cache=True
         )
-        allowed = None if self.automaton is None else self.automaton.allowed(frontier.state[rows])
-        return probabilities(logits, self.config, allowed)
+        return probabilities(logits, self.config, allowed), legal
 
     def _at(self, table: Tensor, place: int, frontier: Frontier) -> Tensor:
         """A row of the plan for each prefix."""

@@ -116,21 +116,20 @@ class TextSampler:
             report: told the number of finished rows now and then.
 
         Returns:
-            per column in schema order the value tokens, shape (n, width), padded with −1; and which rows were cut.
+            per column in schema order the value tokens, shape (n, width), padded with −1; and which rows were cut. Rows stand in no
+            particular order.
         """
-        values, cut, rows = [], [], []
+        values, cut = [], []
         done = 0
         for frontier in self._starts(n, share):
             for finished in self._finish(frontier, rng):
                 repeats = torch.from_numpy(finished.counts)
                 values.append(finished.values.cpu().repeat_interleave(repeats, 0))
                 cut.append(finished.cut.cpu().repeat_interleave(repeats, 0))
-                rows.append(finished.rows.cpu().repeat_interleave(repeats, 0))
                 done += int(repeats.sum())
                 report(done)
-        back = torch.cat(rows).argsort(stable=True)
-        tokens = torch.cat(values)[back].numpy()
-        return [tokens[:, column] for column in range(self.columns)], torch.cat(cut)[back].numpy()
+        tokens = torch.cat(values).numpy()
+        return [tokens[:, column] for column in range(self.columns)], torch.cat(cut).numpy()
 
     def _starts(self, n: int, share: bool) -> Iterator[TextFrontier]:
         if share:
@@ -220,25 +219,35 @@ class TextSampler:
         wanted = fixed[:, frontier.offset] if frontier.offset < fixed.shape[1] else torch.full_like(column, -1)
         forced = torch.where(frontier.ended, self.codec.separator, wanted)
         open_rows = (forced < 0).nonzero().squeeze(1)
-        logits = self._feed(frontier, open_rows)
+        legal, allowed = None, None
+        if self.automaton and len(open_rows):
+            legal, allowed = self.automaton.allowed(frontier.state[open_rows])
+        logits = self._feed(frontier, open_rows, legal)
         if len(open_rows):
             counts = frontier.counts[open_rows.cpu().numpy()]
             self.generated += int(counts.sum())
-            drawn = draw(self._probabilities(frontier, open_rows, logits), counts, rng)
-            parents, tokens, counts = join(open_rows, drawn, forced, frontier.counts)
+            owners, tokens, shared = draw(self._probabilities(logits, legal, allowed), counts, rng)
+            if legal is not None:
+                tokens = legal[tokens]
+            parents, tokens, counts = join(open_rows, (owners, tokens, shared), forced, frontier.counts)
             if len(parents) != len(forced):
                 frontier, column = frontier.select(parents, counts), column[parents]
         else:
             tokens = forced
         return self._write(frontier, column, tokens)
 
-    def _probabilities(self, frontier: TextFrontier, rows: Tensor, logits: Tensor) -> Tensor:
-        allowed = None if self.automaton is None else self.automaton.allowed(frontier.state[rows])
+    def _probabilities(self, logits: Tensor, legal: Tensor | None, allowed: Tensor | None) -> Tensor:
+        """Of the next token; either separator or end closes a value, and the template writes the right one."""
         probs = probabilities(logits, self.config, allowed)
-        if self.codec.separator != self.codec.end:  # either ends the value; the template writes the right one
+        if self.codec.separator == self.codec.end:
+            return probs
+        if legal is None:
             probs[:, self.codec.separator] += probs[:, self.codec.end]
             probs[:, self.codec.end] = 0.0
-        return probs
+            return probs
+        end = legal == self.codec.end
+        closing = probs.masked_fill(~end, 0.0).sum(1, keepdim=True)
+        return torch.where(legal == self.codec.separator, probs + closing, probs.masked_fill(end, 0.0))
 
     def _write(self, frontier: TextFrontier, column: Tensor, tokens: Tensor) -> TextFrontier:
         """Append drawn tokens to their values; move to the next column when all have ended."""
@@ -257,8 +266,8 @@ class TextSampler:
             frontier.slot, frontier.offset = frontier.slot + 1, 0
         return frontier
 
-    def _feed(self, frontier: TextFrontier, rows: Tensor) -> Tensor:
-        """Run the model over the pending tokens; logits after the last one of the given prefixes.
+    def _feed(self, frontier: TextFrontier, rows: Tensor, legal: Tensor | None) -> Tensor:
+        """Run the model over the pending tokens; logits of the legal tokens after the last one of the given prefixes.
 
         Prefixes whose value has ended have nothing pending: they are left out once they are a quarter of all.
         """
@@ -277,6 +286,7 @@ class TextSampler:
         frontier.length = frontier.length + frontier.real.sum(1)
         return self.head.logits(
             rows * fed + fed - 1,
+            legal,
             input_ids=pending,
             attention_mask=self.attention.mask(positions, end),
             position_ids=positions,

@@ -16,7 +16,8 @@ from harness.seeding import derive_seed, global_seed
 from methods.row_llm.checkpoint import Progress, resume, save_checkpoint, trained
 from methods.row_llm.chunks import Chunks
 from methods.row_llm.config import TrainingConfig
-from methods.row_llm.model import Head, mixed_precision
+from methods.row_llm.model import Head, precision
+from methods.row_llm.prefetch import on_device
 
 BETAS = (0.9, 0.95)
 """AdamW's decay rates, those of GPT-3 (Brown et al., 2020). Against torch's (0.9, 0.999), us_location, 5 epochs, two seeds: broken
@@ -136,7 +137,7 @@ class RowLoss(nn.Module):
 
     def forward(self, inputs: Tensor, places: Tensor, targets: Tensor) -> Tensor:
         """The loss in nats per learnt token."""
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=mixed_precision(inputs.device) == "bf16"):
+        with precision(inputs.device):
             logits = self.head.logits(places, input_ids=inputs, use_cache=False)
         return nn.functional.cross_entropy(logits.float(), targets)
 
@@ -175,12 +176,12 @@ def train(
     with global_seed(batches.seed):
         while not loop.spent():
             epoch, done = divmod(progress.step, batches.per_epoch)
-            for inputs, places, targets in islice(batches.epoch(epoch), done, None):
+            for inputs, places, targets in on_device(islice(batches.epoch(epoch), done, None), device):
                 for group in optimizer.param_groups:
                     group["lr"] = config.learning_rate * loop.rate()
                 if dropout:  # per step, so that a resumed run repeats it
                     torch.manual_seed(derive_seed(batches.seed, "dropout", progress.step))
-                loss = loss_of(inputs.to(device), places.to(device), targets.to(device))
+                loss = loss_of(inputs, places, targets)
                 accelerator.backward(loss)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
@@ -249,8 +250,10 @@ class Loop:
         return due
 
     def close(self) -> None:
-        """Write the last point."""
+        """Write the last point; a GPU's work counts until it is done."""
         if self.losses:
+            torch.stack(self.losses).cpu()
+            self.progress.seconds = self.before + time.monotonic() - self.start
             self._point()
         self._tell()
 

@@ -146,18 +146,17 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The GPU's precision on a CPU: it learns, stays in full precision where weights and probabilities are kept, and samples."""
-    from methods.row_llm import rows, training
+    from methods.row_llm import model
     from tests.methods.test_row_llm_text import pretrained_folder
 
     used: list[torch.dtype] = []
     original = Sampler._probabilities
 
-    def spy(self: Sampler, *given: object) -> torch.Tensor:
+    def spy(self: Sampler, *given: object) -> tuple[torch.Tensor, torch.Tensor | None]:
         used.append(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32)
         return original(self, *given)  # type: ignore[arg-type]
 
-    for module in (rows, training):
-        monkeypatch.setattr(module, "mixed_precision", lambda device: "bf16")
+    monkeypatch.setattr(model, "mixed_precision", lambda device: "bf16")
     monkeypatch.setattr(Sampler, "_probabilities", spy)
     llm = {"pretrained": str(pretrained_folder(tmp_path, ["A is A_1, B is B_2, z is 100"]))} if pretrained else {}
     generator = RowLLM("fd", epochs=6, decoding="constrained", llm=llm, device="cpu")

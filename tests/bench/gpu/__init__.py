@@ -1,0 +1,1 @@
+"""The row language model on a GPU, and be-great beside it (``make bench-gpu``)."""
