@@ -30,7 +30,7 @@ COMMAND = Command(
         "tracker.dir=DIR": "where the folder wandb/ goes (default: the store)",
         "tracker.timeout=SECONDS": "for one run (default: 60)",
         "tracker.tables=true|false": "whether synthetic rows may leave this machine (default: true)",
-        "tracker.figures=true|false": "whether figures are drawn as images (default: true)",
+        "tracker.figures=true|leaderboard|false": "whether figures are drawn as images: of cells too, of the leaderboard alone, none (default: true)",
     },
     required=("store.root",),
     examples=(

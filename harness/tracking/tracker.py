@@ -62,7 +62,7 @@ class WandbTracker:
             run after 0.6 of it is given up for the life of this tracker: runs are written offline from then on.
         tables: whether rows of synthetic tables are published (a sample in the run, the table as artifact).
         figures: whether each cell's figures are published as images (overlaid columns, pair trends, violations, map, column order),
-            and the leaderboard's.
+            and the leaderboard's; ``"leaderboard"`` for the latter alone.
     """
 
     project: str = "taborder"
@@ -72,7 +72,7 @@ class WandbTracker:
     dir: str | None = None
     timeout: float = 10.0
     tables: bool = True
-    figures: bool = True
+    figures: bool | Literal["leaderboard"] = True
     _client: LineProcess | None = field(default=None, init=False, repr=False)
     _mode: str = field(default="", init=False, repr=False)
     _under_way: tuple[str, Attempt] | None = field(default=None, init=False, repr=False)
@@ -82,9 +82,10 @@ class WandbTracker:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise TabOrderError(choices(self.mode, get_args(Mode), "tracker.mode"))
-        for name in ("tables", "figures"):
-            if not isinstance(getattr(self, name), bool):
-                raise TabOrderError(choices(str(getattr(self, name)), ["true", "false"], f"tracker.{name}"))
+        for name, more in (("tables", []), ("figures", ["leaderboard"])):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and value not in more:
+                raise TabOrderError(choices(str(value), ["true", "false", *more], f"tracker.{name}"))
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)) or self.timeout <= 0:
             raise TabOrderError(f"tracker.timeout={self.timeout!r} is not a positive number of seconds.")
 
@@ -135,7 +136,7 @@ class WandbTracker:
         if self._resolved() == "disabled":
             return Published("skipped")
         begin = time.monotonic()
-        run = describe_cell(record, store, group=self.group, tables=self.tables, figures=self.figures)
+        run = describe_cell(record, store, group=self.group, tables=self.tables, figures=self.figures is True)
         return self._publish(run, store, record.to_json(), begin, wait=wait)
 
     def publish_board(self, store: ResultStore, output: Path) -> str | None:
@@ -153,7 +154,7 @@ class WandbTracker:
         """
         if self._resolved() == "disabled":
             return Published("skipped")
-        run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables, figures=self.figures)
+        run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables, figures=bool(self.figures))
         run["id"] = self._board_id(store, output, run["id"])
         # W&B links inputs one by one, asking the server each time.
         patience = 2.0 * len(run["inputs"])

@@ -104,6 +104,11 @@ class TextCodec:
         self.names = [self.piece(",", f" {name} is") for name in names]
         self.first_names = [self.tokenizer.encode(f"{name} is", add_special_tokens=False) for name in names]
 
+    @property
+    def start(self) -> Sequence[int]:
+        """What stands before the first name of a row."""
+        return (self.row,)
+
     @classmethod
     def fit(cls, frame: pd.DataFrame, schema: Schema, tokenizer: PreTrainedTokenizerBase) -> TextCodec:
         """Learn categories, number grammars and lengths of the training rows.

@@ -150,7 +150,7 @@ class TextSampler:
     def _begin(self, counts: Array, rows: Tensor, memory: RaggedCache | None = None) -> TextFrontier:
         size, width = len(counts), int(self.limits.max())
         flags = torch.zeros((size, self.columns), dtype=torch.bool, device=self.device)
-        pending = torch.full((size, 1), self.codec.row, device=self.device)
+        pending = torch.tensor(self.codec.start, dtype=torch.int64, device=self.device).expand(size, -1)
         return TextFrontier(
             slot=0,
             offset=0,

@@ -485,7 +485,7 @@ def test_description_is_a_pure_function_of_the_record(record, store):
 def test_illegal_options_are_named():
     with pytest.raises(TabOrderError, match="Did you mean 'offline'"):
         WandbTracker(mode="ofline")
-    with pytest.raises(TabOrderError, match=r"tracker.figures 'yes': the choices are false, true"):
+    with pytest.raises(TabOrderError, match=r"tracker.figures 'yes': the choices are false, leaderboard, true"):
         WandbTracker(figures="yes")
     with pytest.raises(TabOrderError, match="timeout=0"):
         WandbTracker(timeout=0)

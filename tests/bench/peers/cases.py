@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.base import Dataset
-from tests.bench.peers.models import OUR_ROWS, OURS, SMALL, THEIRS, Bench, recipe, text_training, weights
+from tests.bench.peers.models import OURS, SMALL, THEIRS, Bench, recipe, text_training, weights
 from tests.bench.peers.ours import held_out_loss, texts_of
-from tests.bench.peers.turns import Side, fidelity, limit_rate, take_turns
+from tests.bench.peers.turns import Side, fidelity, take_turns
 
 Entry = dict[str, Any]
 
@@ -90,6 +90,7 @@ def same_weights(
     sides = {
         "ours": bench.side(f"{name}-ours", f"{OURS}OurRows", ours, keep=given.keep),
         "theirs": bench.side(f"{name}-great", f"{THEIRS}GivenGReaT", {**theirs, "start": start}, environment=great),
+        "limit": bench.side(f"{name}-limit", f"{OURS}TeacherForced", ours, keep=given.keep),
     }
     if fixed:
         unshared = {**ours, "prefix_sharing": False}
@@ -97,7 +98,6 @@ def same_weights(
     for side in sides.values():
         side.fit(dataset)
     take_turns(sides, bench.rows(name, True), dataset, bench.turns)
-    limit = _limit(bench, name, ours, given.keep, dataset)
     plain = sides["unshared" if fixed else "ours"].turns.rate or 0.0
     return _compared(
         f"sample/{name}{variant}",
@@ -105,38 +105,35 @@ def same_weights(
         "same_weights",
         sides,
         dataset,
-        limit_share=plain / limit,
+        plain=plain,
         target=target,
-        teacher_forced_rows_per_second=limit,
-        ours_without_prefix_sharing=plain,
         weights=f"{size[0]} layers, width {size[1]}, trained {given.taught}",
         settings=f"temperature 0.7 on both sides; be-great: 100 rows a batch, at most {given.tokens} tokens, start column '{start}'; "
         f"ours: names forced, columns in {order} order",
     )
 
 
-def _limit(bench: Bench, name: str, arguments: Mapping[str, Any], keep: Path, dataset: Dataset) -> float:
-    side = bench.side(f"{name}-limit", f"{OURS}TeacherForced", arguments, keep=keep)
-    side.fit(dataset)
-    rate = limit_rate(side, min(OUR_ROWS[name], 4096), bench.turns)
-    side.close()
-    return rate
-
-
 def _compared(
-    name: str, peer: str, setting: str, sides: Mapping[str, Side], dataset: Dataset, **more: Any
+    name: str, peer: str, setting: str, sides: Mapping[str, Side], dataset: Dataset, plain: float, **more: Any
 ) -> list[Entry]:
-    """Entries of speed, yield and memory from sides that took their turns."""
-    ours, theirs = sides["ours"].turns, sides["theirs"].turns
+    """Entries of speed, yield and memory from sides that took their turns; ``plain`` is our rate without prefix sharing."""
+    ours, theirs, limit = sides["ours"].turns, sides["theirs"].turns, sides["limit"].turns.rate
+    assert limit is not None
+    more |= {
+        "limit_share": plain / limit,
+        "teacher_forced_rows_per_second": limit,
+        "ours_without_prefix_sharing": plain,
+    }
     memory = {key: side.remote.describe()["peak_memory_bytes"] / 2**20 for key, side in sides.items()}
     scores = {
         key: None if side.turns.frame is None or not len(side.turns.frame) else fidelity(side.turns.frame, dataset)
         for key, side in sides.items()
-        if key != "unshared"
+        if key in ("ours", "theirs")
     }
     counts = {
         key: {"complete": side.turns.complete, "started": side.turns.started, "seconds": side.turns.seconds}
         for key, side in sides.items()
+        if key != "limit"
     }
     for side in sides.values():
         side.close()
@@ -189,10 +186,12 @@ def default(
             {**ours, "prefix_sharing": False},
             keep=folder / f"default-{name}-ours",
         ),
+        "limit": bench.side(
+            f"{name}-default-limit", f"{OURS}TeacherForced", ours, keep=folder / f"default-{name}-ours"
+        ),
     }
     facts = {key: side.fit(dataset) for key, side in sides.items()}
     take_turns(sides, bench.rows(name, False), dataset, bench.turns)
-    limit = _limit(bench, f"{name}", ours, folder / f"default-{name}-ours", dataset)
     plain = sides["unshared"].turns.rate or 0.0
     return _compared(
         f"sample/{name}{variant}",
@@ -200,10 +199,8 @@ def default(
         "default",
         sides,
         dataset,
-        limit_share=plain / limit,
+        plain=plain,
         target=target,
-        teacher_forced_rows_per_second=limit,
-        ours_without_prefix_sharing=plain,
         training_seconds={key: facts[key]["fit_seconds"] for key in ("ours", "theirs")},
         parameters={key: facts[key]["parameters"] for key in ("ours", "theirs")},
         notes=facts["theirs"]["notes"],

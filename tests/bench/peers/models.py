@@ -23,8 +23,8 @@ SMALL, MILLION = (2, 64), (5, 128)
 WEIGHT_EPOCHS = {"us_location": 8, "adult": 2, "simulated_base5": 20}
 """Training of the shared weights, until be-great's own sampler yields rows."""
 OUR_ROWS = {"us_location": 16320, "adult": 26049, "simulated_base5": 8000}
-GREAT_EPOCHS = {"us_location": 2}
-GREAT_SECONDS = 100.0
+GREAT_EPOCHS = {"us_location": 2, "simulated_base5": 6}
+GREAT_SECONDS = {"us_location": 100.0, "simulated_base5": 240.0}
 """Training of shared weights by be-great, at most."""
 TEXT_ROWS = {"us_location": 6144, "adult": 3072, "simulated_base5": 8000}
 """Ours over text."""
@@ -56,9 +56,9 @@ class Bench:
     def rows(self, name: str, text: bool) -> dict[str, int]:
         """Rows to ask each side for in a turn: enough for seconds of work."""
         if self.smoke:
-            return {"ours": 500, "theirs": 100, "unshared": 500}
+            return {"ours": 500, "theirs": 100, "unshared": 500, "limit": 500}
         ours = (TEXT_ROWS if text else OUR_ROWS)[name]
-        return {"ours": ours, "theirs": THEIR_ROWS[name], "unshared": ours}
+        return {"ours": ours, "theirs": THEIR_ROWS[name], "unshared": ours, "limit": min(OUR_ROWS[name], 4096)}
 
     def side(self, name: str, target: str, arguments: Mapping[str, Any], **options: Any) -> Side:
         """A side with a private folder."""
@@ -121,12 +121,16 @@ def weights(bench: Bench, name: str, *, by_great: bool = False, size: tuple[int,
     if by_great:
         keep = bench.folder / f"weights-{name}-great"
         arguments = recipe(
-            "great", llm=str(base / "llm"), epochs=GREAT_EPOCHS[name], device="cpu", max_train_seconds=GREAT_SECONDS
+            "great",
+            llm=str(base / "llm"),
+            epochs=GREAT_EPOCHS[name],
+            device="cpu",
+            max_train_seconds=GREAT_SECONDS[name],
         )
         side = bench.side(
             keep.name, f"{THEIRS}KeptGReaT", arguments, keep=keep, environment=bench.environments["great"]
         )
-        taught = f"by be-great, {GREAT_EPOCHS[name]} epochs or {GREAT_SECONDS:g} s"
+        taught = f"by be-great, {GREAT_EPOCHS[name]} epochs or {GREAT_SECONDS[name]:g} s"
     else:
         epochs = WEIGHT_EPOCHS[name] if small else 2
         keep = bench.folder / f"weights-{base.name.removeprefix('base-')}-random-{epochs}"

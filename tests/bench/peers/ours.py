@@ -46,11 +46,20 @@ class OurRows(RowLLM):
             self.fitted.order = ColumnOrder(self.sampled_order, names)
 
 
+class Beginningless(TextCodec):
+    """Text whose rows begin with their first name: be-great teaches its models no token before it."""
+
+    @property
+    def start(self) -> Sequence[int]:
+        """Nothing."""
+        return ()
+
+
 def adopted(folder: Path, train: pd.DataFrame, schema: Schema) -> FittedRows:
     """A model that another trainer taught rows of text."""
     model, tokenizer = load_pretrained(LLMConfig(pretrained=str(folder)), 0)
     return FittedRows(
-        Head(model.eval()), TextCodec.fit(train, schema, tokenizer), ColumnOrder("random", None), None, {}
+        Head(model.eval()), Beginningless.fit(train, schema, tokenizer), ColumnOrder("random", None), None, {}
     )
 
 
@@ -108,7 +117,9 @@ def base_model(folder: Path, frame: pd.DataFrame, schema: Schema, layers: int, w
     """Write an untrained GPT-2 and a byte-level BPE tokenizer of the rows' text, as be-great's adapter makes them."""
     from baselines.great import GReaT
 
-    maker = GReaT(layers=layers, width=width)
+    maker = GReaT(
+        layers=layers, width=width, max_length=128
+    )  # room for the 100 tokens that be-great generates by default
     maker.bind(Context(folder, 1, lambda *_, **__: None))
     with global_seed(0):
         maker._from_scratch(texts_of(frame, schema))

@@ -38,7 +38,7 @@ class Turns:
     @property
     def rate(self) -> float | None:
         """Complete rows per second, the median of the turns; ``None`` when no turn gave any."""
-        return statistics.median(self.rates) if sum(self.complete) else None
+        return statistics.median(self.rates) if any(self.rates) else None
 
     @property
     def yielded(self) -> float:
@@ -87,8 +87,11 @@ class Side:
         return sample, self.remote.describe()
 
     def turn(self, n: int, seed: int, dataset: Dataset) -> None:
-        """Sample, and count the complete rows."""
+        """Sample, and count the complete rows; a side that says its rate itself has none to count."""
         sample, facts = self.sample(n, seed)
+        if facts["rows_per_second"] is not None:
+            self.turns.rates.append(facts["rows_per_second"])
+            return
         good = complete_rows(sample.frame, dataset)
         self.turns.frame = good
         self.turns.complete.append(len(good))
@@ -134,12 +137,6 @@ def take_turns(sides: Mapping[str, Side], rows: Mapping[str, int], dataset: Data
     for turn in range(turns):
         for name, side in sides.items():
             side.turn(rows[name], turn, dataset)
-
-
-def limit_rate(side: Side, rows: int, turns: int) -> float:
-    """Rows per second of a side that says them itself, the median of the turns."""
-    side.sample(rows, 0)
-    return statistics.median(side.sample(rows, 0)[1]["rows_per_second"] for _ in range(turns))
 
 
 def fidelity(frame: pd.DataFrame, dataset: Dataset) -> dict[str, float | None]:
