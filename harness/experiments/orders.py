@@ -70,7 +70,7 @@ def ablation_order(study: Study, folder: Path) -> Result:
         result.figures[path.name] = partial(
             figures.bars,
             path,
-            f"Violation of curated dependencies by column order; {study.means}",
+            f"Violation of curated dependencies by column order; {study.means()}",
             RATE_LABEL,
             groups,
             series,

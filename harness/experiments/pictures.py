@@ -36,7 +36,7 @@ def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, 
         series = {g: found for g, found in series.items() if any(found)}
         said = f"{dataset}: share of rows that break rule {rule}, {which}"
         if len(keyed) <= MOST_KEYS_DRAWN:
-            title = f"{said}; {study.means}"
+            title = f"{said}; {study.means(dataset)}"
             result.figures[path.name] = partial(figures.bars, path, title, "violation rate (0 is best)", names, series)
             continue
         rows: dict[str, list[float | None]] = {
@@ -47,8 +47,10 @@ def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, 
         beside: dict[str, Estimate | None] = {g: study.cell(dataset, g, macro) for g in series}
         if (real := study.anchor(dataset, macro, "real")) is not None:
             beside["real (held out)"] = Estimate(real)
-        interval = " with its 95 % interval" if study.repeated else ""
-        title = f"{said}; {study.n}; at the row's end the mean over groups{interval}; hatched: no row of the group"
+        interval = " with its 95 % interval" if study.repeated(dataset) else ""
+        title = (
+            f"{said}; {study.n(dataset)}; at the row's end the mean over groups{interval}; hatched: no row of the group"
+        )
         result.figures[path.name] = partial(
             figures.heat, path, title, "violation rate (0 is best)", names, rows, beside
         )

@@ -221,7 +221,7 @@ def _bars_by_dataset(
     if datasets and any(e for found in series.values() for e in found):
         anchors = [study.anchor(d, metric, "real") for d in datasets]
         real = [None if value is None else Estimate(value) for value in anchors]
-        title = f"{label}; {study.means}"
+        title = f"{label}; {study.means(*datasets)}"
         path = folder / name
         shown = {"real": real, **series} if any(real) else series
         result.figures[name] = partial(figures.bars, path, title, label, datasets, shown, lines)

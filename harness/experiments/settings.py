@@ -98,7 +98,7 @@ def _figure(
             f"order {order}": [by_order[order].get(level) for level in levels] for order in orders if order in by_order
         }
         short = [level.replace("decoding=", "").replace("temperature=", "T ") for level in levels]
-        title = f"{dataset}: violation of curated dependencies by decoding; {study.means}"
+        title = f"{dataset}: violation of curated dependencies by decoding; {study.means(dataset)}"
         result.figures[path.name] = partial(figures.bars, path, title, RATE_LABEL, short, series)
 
 

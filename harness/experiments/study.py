@@ -49,21 +49,22 @@ class Study:
         """Bootstrap draws and seed."""
         return self.board.policy
 
-    @property
-    def n(self) -> str:
-        """``n = 3 training seeds``, over all pairs of dataset and generator that have scores."""
-        counts = [n for units in self.board.cells.values() if (n := sum(unit.scored for unit in units))]
-        return sample_size(counts)
+    def n(self, *datasets: str) -> str:
+        """``n = 3 training seeds``, over the pairs of dataset (all, or those given) and generator that have scores."""
+        return sample_size(self._seeds(datasets))
 
-    @property
-    def means(self) -> str:
-        """What a figure's marks are: means with intervals, or single runs."""
-        return f"means and 95 % intervals over {self.n}" if self.repeated else f"{self.n}, so no intervals"
+    def means(self, *datasets: str) -> str:
+        """What a figure of these datasets' marks are: means with intervals, or single runs."""
+        return means_over(self._seeds(datasets))
 
-    @property
-    def repeated(self) -> bool:
+    def repeated(self, *datasets: str) -> bool:
         """Whether any pair of dataset and generator has scores of two training seeds."""
-        return any(sum(unit.scored for unit in units) > 1 for units in self.board.cells.values())
+        return max(self._seeds(datasets), default=0) > 1
+
+    def _seeds(self, datasets: Sequence[str]) -> list[int]:
+        """Scored training seeds of each pair that has any."""
+        drawn = [units for (dataset, _), units in self.board.cells.items() if not datasets or dataset in datasets]
+        return [n for units in drawn if (n := sum(unit.scored for unit in units))]
 
     def cell(self, dataset: str, label: str, metric: str) -> Estimate | None:
         """Mean over seeds of one metric on one dataset, with Student's t interval cut at the metric's bounds."""
@@ -102,6 +103,12 @@ class Result:
     tables: list[Table] = field(default_factory=list)
     figures: dict[str, Callable[[], Any]] = field(default_factory=dict)
     answer: list[str] = field(default_factory=list)
+
+
+def means_over(seeds: Sequence[int]) -> str:
+    """What a figure's marks are, from the number of training seeds behind each."""
+    said = sample_size(seeds)
+    return f"means and 95 % intervals over {said}" if max(seeds, default=0) > 1 else f"{said}, so no intervals"
 
 
 def param(unit: Unit, name: str) -> str | None:

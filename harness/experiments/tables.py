@@ -72,20 +72,20 @@ class Table:
         ]
 
     def to_latex(self) -> str:
-        """A ``table`` environment; needs the package booktabs."""
+        """A ``table`` environment, shrunk to the line where it is wider; needs the packages booktabs and graphicx."""
         body = [" & ".join(_latex(shown(entry)) for entry in row) + r" \\" for row in self.rows]
         head = " & ".join(_latex(head) for head in self.columns) + r" \\"
         return "\n".join(
             [
                 r"\begin{table}",
                 rf"\caption{{{_latex(self.title)}}}",
-                rf"\begin{{tabular}}{{{''.join(self._alignment())}}}",
+                rf"\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{\begin{{tabular}}{{{''.join(self._alignment())}}}",
                 r"\toprule",
                 head,
                 r"\midrule",
                 *body,
                 r"\bottomrule",
-                r"\end{tabular}",
+                r"\end{tabular}}",
                 r"\end{table}",
                 "",
             ]

@@ -154,7 +154,9 @@ class WandbTracker:
         """
         if self._resolved() == "disabled":
             return Published("skipped")
-        run = describe_leaderboard(records, store, output, group=self.group, tables=self.tables, figures=bool(self.figures))
+        run = describe_leaderboard(
+            records, store, output, group=self.group, tables=self.tables, figures=bool(self.figures)
+        )
         run["id"] = self._board_id(store, output, run["id"])
         # W&B links inputs one by one, asking the server each time.
         patience = 2.0 * len(run["inputs"])
