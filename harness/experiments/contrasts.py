@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,6 +78,7 @@ class Contrast:
         runs: number of pairs.
         seeds: pairs in the block that has the fewest.
         negative: share of pairs in which first is lower.
+        equal: share of pairs without a difference.
     """
 
     first: str
@@ -86,6 +88,7 @@ class Contrast:
     runs: int
     seeds: int
     negative: float
+    equal: float = 0.0
 
     @property
     def doubt(self) -> str | None:
@@ -124,8 +127,8 @@ def contrast(values: Values, first: str, second: str, policy: Policy) -> Contras
             matrix[row, 0, : len(blocks[block])] = blocks[block]
         samples = st.hierarchical_bootstrap(matrix, policy.draws, rng(policy.seed, "contrast", first, second))
         estimate = st.estimate(float(st.seed_means(matrix).mean()), samples.mean(axis=(1, 2)))
-    negative = float(np.mean([difference < 0 for difference in every]))
-    return Contrast(first, second, estimate, len(blocks), len(every), min(map(len, blocks.values())), negative)
+    negative, equal = (float(np.mean(found)) for found in (np.less(every, 0), np.equal(every, 0)))
+    return Contrast(first, second, estimate, len(blocks), len(every), min(map(len, blocks.values())), negative, equal)
 
 
 def by_table(values: Values, first: str, second: str, policy: Policy) -> dict[str, Contrast]:
@@ -160,11 +163,19 @@ def interval_text(found: Estimate) -> str:
 
 def numbers(found: Contrast, lower_is_better: bool = True) -> str:
     """The difference with its interval, its n, and in how many pairs ``first`` is better."""
-    share = found.negative if lower_is_better else 1 - found.negative
+    share = found.negative if lower_is_better else 1 - found.negative - found.equal
+    alike = f", equal in {found.equal:.0%}" if found.equal else ""
     return (
         f"difference {interval_text(found.difference)} over {plural(found.blocks, 'block')} "
-        f"({plural(found.runs, 'pair')} of runs, better in {share:.0%})"
+        f"({plural(found.runs, 'pair')} of runs, better in {share:.0%}{alike})"
     )
+
+
+def same(one: Contrast | None, other: Contrast | None) -> bool:
+    """Whether two contrasts compare the same runs, either way round."""
+    if one is None or other is None:
+        return False
+    return one.runs == other.runs and math.isclose(abs(one.difference.value), abs(other.difference.value))
 
 
 def verdict(found: Contrast | None, what: str, lower_is_better: bool = True) -> str:

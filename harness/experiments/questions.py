@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from harness import figures
-from harness.experiments.contrasts import contrast, contrast_table, gather, verdict
+from harness.experiments.contrasts import Contrast, contrast, contrast_table, gather, same, verdict
 from harness.experiments.pictures import by_key, pictures
 from harness.experiments.study import (
     FD_RATE,
@@ -46,7 +46,7 @@ def rq1(study: Study, folder: Path) -> Result:
         )
     )
     result.answer = [
-        _best(study, CONDITIONAL, "conditional distance"),
+        _best(study, CONDITIONAL, "conditional distance", claim),
         verdict(claim, "conditional distance"),
         evidence(study),
     ]
@@ -81,9 +81,9 @@ def rq2(study: Study, folder: Path) -> Result:
         )
     )
     result.answer = [
-        _best(study, FD_RATE, "violation rate of dependencies"),
+        _best(study, FD_RATE, "violation rate of dependencies", claims[0]),
         verdict(claims[0], "the violation rate of dependencies"),
-        _best(study, RULE_RATE, "violation rate of rules"),
+        _best(study, RULE_RATE, "violation rate of rules", claims[1]),
         verdict(claims[1], "the violation rate of rules"),
         evidence(study),
     ]
@@ -111,7 +111,7 @@ def rq3(study: Study, folder: Path) -> Result:
         contrast_table("order_contrast", "Detector ROC-AUC, order fd minus order random", order_rows(study, DETECTION))
     )
     result.answer = [
-        _best(study, DETECTION, "ROC-AUC of the detector"),
+        _best(study, DETECTION, "ROC-AUC of the detector", claim),
         verdict(claim, "the ROC-AUC of the detector"),
         evidence(study),
     ]
@@ -152,7 +152,7 @@ def rq4(study: Study, folder: Path) -> Result:
         )
     )
     result.answer = [
-        *(_best(study, f"ml_efficacy.hgb.{m}", t, lower=False) for m, t in (("roc_auc", "ROC-AUC of gradient boosting"), ("r2", "R² of gradient boosting")) if study.datasets_with(f"ml_efficacy.hgb.{m}")),
+        *(_best(study, f"ml_efficacy.hgb.{m}", t, c, lower=False) for c, m, t in zip(claims, ("roc_auc", "r2"), ("ROC-AUC of gradient boosting", "R² of gradient boosting"), strict=True) if study.datasets_with(f"ml_efficacy.hgb.{m}")),
         *(verdict(c, t, lower_is_better=False) for c, t in zip(claims, ("downstream ROC-AUC", "downstream R²"), strict=True) if c),
         evidence(study),
     ]  # fmt: skip
@@ -186,8 +186,11 @@ def _gaps(study: Study, datasets: Sequence[str]) -> Table:
     )
 
 
-def _best(study: Study, metric: str, what: str, lower: bool = True) -> str:
-    """Which generator is best on average over the datasets it shares with the others, and by how much over the next."""
+def _best(study: Study, metric: str, what: str, beside: Contrast | None, lower: bool = True) -> str:
+    """Which generator is best on average over the datasets it shares with the others, and by how much over the next.
+
+    The latter is left out where ``beside``, which is said elsewhere, compares the same runs.
+    """
     values = gather(
         [u for u in study.scored if u.generator in study.board.ranked],
         lambda unit: unit.generator,
@@ -203,7 +206,8 @@ def _best(study: Study, metric: str, what: str, lower: bool = True) -> str:
         return f"Mean {what} of {ranking[0]}, the only generator: {means[ranking[0]]:.3g}."
     said = ", ".join(f"{label} {means[label]:.3g}" for label in ranking[:6])
     claim = contrast(values, ranking[0], ranking[1], study.policy)
-    return f"Mean {what}, best first: {said}. {verdict(claim, f'the {what}', lower)}"
+    lead = "" if same(claim, beside) else f" {verdict(claim, f'the {what}', lower)}"
+    return f"Mean {what}, best first: {said}.{lead}"
 
 
 def _bars_by_dataset(

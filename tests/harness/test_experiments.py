@@ -8,7 +8,7 @@ import pytest
 from harness.errors import TabOrderError
 from harness.experiments import OUTPUTS, conclude, write
 from harness.experiments.__main__ import main
-from harness.experiments.contrasts import by_table, contrast, gather, tally, verdict
+from harness.experiments.contrasts import by_table, contrast, gather, numbers, same, tally, verdict
 from harness.experiments.study import Study, order_contrast, order_of
 from harness.experiments.tables import Table, file_name
 from harness.grids import Plan
@@ -47,6 +47,23 @@ def test_order_contrast_is_paired_and_hand_computed():
     assert (found.blocks, found.runs, found.negative) == (2, 4, 1.0)
     assert found.difference.low < -0.25 < found.difference.high < 0
     assert found.doubt == "with 2 training seeds in a block, where 3 are needed"
+
+
+def test_pairs_without_a_difference_are_no_win_for_either():
+    """Differences −.1, 0, 0, .1: lower in one of four, higher in one, equal in two."""
+    rates = {"fd": (0.4, 0.5, 0.5, 0.6), "random": (0.5, 0.5, 0.5, 0.5)}
+    made = [arm("a", order, seed, rate) for order, found in rates.items() for seed, rate in enumerate(found)]
+    found = order_contrast(Study(build(made), ResultStore("nowhere")), FD)
+    assert (found.negative, found.equal) == (0.25, 0.5)
+    for lower in (True, False):
+        assert numbers(found, lower).endswith("better in 25%, equal in 50%)")
+
+
+def test_two_contrasts_of_the_same_runs_are_known_either_way_round():
+    values = {"x": {(("a", ""), 0): 0.1, (("a", ""), 1): 0.2}, "y": {(("a", ""), 0): 0.4, (("a", ""), 1): 0.3}}
+    one, other = (contrast(values, *pair, Policy()) for pair in (("x", "y"), ("y", "x")))
+    assert same(one, other)
+    assert not same(one, None)
 
 
 def three_tables(*gaps):
