@@ -7,8 +7,8 @@ import pytest
 
 from harness import sync
 from harness.store import ResultStore
-from tests.factories import FD, grid, make_record, make_store
-from tests.harness.test_tracking import KEY, images_of
+from tests.factories import FD, grid, make_dataset, make_full_store, make_record, make_store
+from tests.harness.test_tracking import CELL_FIGURES, KEY, images_of
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
 
@@ -63,6 +63,16 @@ def test_replay_offline_is_idempotent_and_includes_the_leaderboard(store, capsys
     assert sync.main(words) == 0
     assert "0 pushed, 6 skipped (already there), 0 failed" in capsys.readouterr().out
     assert len(offline_runs(store.root)) == 6
+
+
+def test_figures_can_be_the_leaderboards_alone(tmp_path, capsys):
+    store = make_full_store(tmp_path / "full", [make_dataset()], {"row_llm": 0.8}, seeds=1)
+    words = [f"store.root={store.root}", "tracker.mode=offline"]
+    assert sync.main([*words, "tracker.figures=leaderboard"]) == 0
+    assert "overall" in images_of(store.root)
+    assert not CELL_FIGURES & set(images_of(store.root))
+    assert sync.main(words) == 0  # now with the cells' too
+    assert set(images_of(store.root)) >= CELL_FIGURES
 
 
 def test_a_new_record_is_all_that_is_pushed(store, capsys):
