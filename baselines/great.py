@@ -91,6 +91,8 @@ class GReaT:
         self._modelled, self._watch.notes = modelled(train, schema, "GReaT")
         self._check_writable(train)
         import be_great.great as library
+        from datasets import arrow_dataset
+        from datasets.fingerprint import generate_random_fingerprint
 
         table = train[self._modelled]
         columns = [schema[name] for name in self._modelled]
@@ -110,8 +112,12 @@ class GReaT:
             )
             longest = max(len(ids) for ids in self._model.tokenizer(texts)["input_ids"])
             self._tokens = self.max_length or _room(longest)
-            # be-great builds its own list of callbacks; its progress bar is the one that can be ours.
-            with _replaced(library, "ChugProgressCallback", self._watch.callback):
+            # be-great builds its own list of callbacks; its progress bar is the one that can be ours. Fingerprints name caches, which
+            # are not used here; on Python 3.12 datasets 5.2.0 cannot make them of a table.
+            with (
+                _replaced(library, "ChugProgressCallback", self._watch.callback),
+                _replaced(arrow_dataset, "generate_fingerprint", lambda table: generate_random_fingerprint()),
+            ):
                 self._model.fit(table)
         if self._model.model.device.type != "cpu":
             self._watch.notes.append(GPU_NOTE)
