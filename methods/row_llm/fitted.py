@@ -108,7 +108,7 @@ class FittedRows:
         attempted = accepted = tokens = turn = 0
         budget = max(n, int(config.max_attempts * n))
         while accepted < n and attempted < budget:
-            rate = max(accepted / attempted, 0.05) if attempted else 1.0
+            rate = max(accepted / attempted, 0.05) if attempted else source.expected
             ask = min(int((n - accepted) / rate) + (turn > 0), budget - attempted)
 
             def tell(done: int, before: int = accepted) -> None:

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from harness.errors import Incompatible
 from harness.table import Column, Schema, format_cell
 from methods.row_llm.chunks import Chunks, ColumnChunks
-from methods.row_llm.columns import distinct
+from methods.row_llm.columns import distinct, distinct_rows
 from methods.row_llm.numbers import NumberGrammar
 from methods.row_llm.reasons import (
     CUT,
@@ -239,11 +239,11 @@ class TextCodec:
         state = np.where(cut, CUT, VALID)
         columns: dict[str, Any] = {}
         for index, (column, tokens) in enumerate(zip(self.schema.columns, values, strict=True)):
-            unique, inverse = np.unique(tokens, axis=0, return_inverse=True)
+            unique, inverse = distinct_rows(tokens)
             texts = self.texts([[int(token) for token in row if token >= 0] for row in unique])
             cells = [self.read(index, text) for text in texts]
-            columns[column.name] = series(column, [value for value, _ in cells], inverse.reshape(-1))
-            defect = np.array([defect for _, defect in cells])[inverse.reshape(-1)]
+            columns[column.name] = series(column, [value for value, _ in cells], inverse)
+            defect = np.array([defect for _, defect in cells])[inverse]
             state = np.where(state == VALID, defect, state)
         return pd.DataFrame(columns, columns=pd.Index(self.schema.names)), state
 

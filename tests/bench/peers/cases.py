@@ -247,7 +247,7 @@ def training(bench: Bench, name: str, rows: int) -> list[Entry]:
     race = bench.side(
         f"{name}-race",
         f"{OURS}Race",
-        {"base": str(base / "llm"), "test": str(path), "target": loss, "budgets": [1, 2, 4, 8, 16, 32, 64]},
+        {"base": str(base / "llm"), "test": str(path), "target": loss, "budgets": [2, 4, 8, 12, 16, 24, 32, 48, 64]},
     )
     tried = race.fit(dataset, part)["curve"]
     race.close()

@@ -23,8 +23,8 @@ SMALL, MILLION = (2, 64), (5, 128)
 WEIGHT_EPOCHS = {"us_location": 8, "adult": 2, "simulated_base5": 20}
 """Training of the shared weights, until be-great's own sampler yields rows."""
 OUR_ROWS = {"us_location": 16320, "adult": 26049, "simulated_base5": 8000}
-GREAT_EPOCHS = {"us_location": 2, "simulated_base5": 6}
-GREAT_SECONDS = {"us_location": 100.0, "simulated_base5": 240.0}
+GREAT_EPOCHS = {"us_location": 2, "simulated_base5": 12}
+GREAT_SECONDS = {"us_location": 100.0, "simulated_base5": 480.0}
 """Training of shared weights by be-great, at most."""
 TEXT_ROWS = {"us_location": 6144, "adult": 3072, "simulated_base5": 8000}
 """Ours over text."""

@@ -22,6 +22,9 @@ from methods.row_llm.model import Head, load_pretrained
 from methods.row_llm.text import TextCodec
 from methods.row_llm.training import Batches
 
+GREAT_BATCH = 32
+"""Rows a step of be-great's adapter: in the race to a loss both sides take steps of as many rows, at the same learning rate."""
+
 
 class OurRows(RowLLM):
     """The row language model; ``sampled_order`` replaces the trained order when sampling.
@@ -174,6 +177,7 @@ class Race(RowLLM):
                 llm={"pretrained": self.base},
                 epochs=None,
                 max_train_seconds=budget,
+                batch_size=GREAT_BATCH,
                 device="cpu",
             )
             one.threads = self.threads
