@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from harness.errors import Incompatible
 from harness.table import Column, Schema
 from methods.row_llm import serialization
-from methods.row_llm.columns import DigitCodec, NumberTextCodec, digit_groups, fit_column
+from methods.row_llm.columns import DigitCodec, NumberTextCodec, digit_groups, distinct_rows, fit_column
 from methods.row_llm.constraints import table_automaton
 from methods.row_llm.numbers import NumberGrammar
 from methods.row_llm.reasons import REASONS, VALID, parse_number
@@ -267,3 +267,13 @@ def test_constrained_numbers_are_those_from_least_to_greatest_of_each_sign(numbe
     assert sorted(round(value * 10) for value in written) == sorted(
         value for part in signs if part for value in range(min(part), max(part) + 1)
     )
+
+
+@pytest.mark.parametrize(("rows", "width", "words"), [(0, 3, 5), (1, 1, 1), (500, 1, 4), (500, 4, 3), (300, 9, 60_000)])
+def test_rows_are_told_apart_as_sorting_tells_them(rows: int, width: int, words: int) -> None:
+    tokens = np.random.default_rng(0).integers(-1, words, (rows, width))
+    tokens = tokens[np.random.default_rng(1).integers(0, max(rows, 1), rows)]  # some come twice
+    unique, which = distinct_rows(tokens)
+    assert (unique[which] == tokens).all()
+    assert len(unique) == len(np.unique(tokens, axis=0))
+    assert len(np.unique(unique, axis=0)) == len(unique)
