@@ -19,6 +19,8 @@ from harness.table import Column
 
 PAPER_STATES = ("NM", "HI", "DE", "WV", "AK")
 MOST_POINTS = 1500
+CAPTION = 1.25
+"""Inches that a map's caption takes on one line."""
 MOST_NAMED = 14
 """Categories whose names are written under an overlay."""
 
@@ -44,10 +46,11 @@ def geolocation(path: Path, plan: Atlas, keys: Sequence[str], tables: Mapping[st
     heading = wrapped(title, width)
     names = {name: broken(clipped(name, 40), max(10, int(side * 17))) for name in tables}
     head = 0.13 * max(text.count("\n") + 1 for text in names.values())
+    part = ", " if side > CAPTION else "\n"
     with figure(
         path,
         width,
-        (side + 0.2) * len(keys) + 0.15 * len(heading) + head + 0.15,
+        (side + 0.2 + 0.1 * part.count("\n")) * len(keys) + 0.15 * len(heading) + head + 0.15,
         nrows=len(keys),
         ncols=len(tables),
         squeeze=False,
@@ -56,7 +59,7 @@ def geolocation(path: Path, plan: Atlas, keys: Sequence[str], tables: Mapping[st
         for axes_row, key in zip(grid, keys, strict=True):
             view = _view(plan, key)
             for axes, (name, table) in zip(axes_row, tables.items(), strict=True):
-                _points(axes, plan, view, key, table)
+                _points(axes, plan, view, key, table, part)
                 if key == keys[0]:
                     axes.set_title(names[name], fontsize=7, loc="center")
             axes_row[0].set_ylabel(key, rotation=0, ha="right", va="center", fontsize=8.5, weight="bold", labelpad=4)
@@ -75,7 +78,7 @@ def _turned(x: np.ndarray[Any, Any], turn: float) -> np.ndarray[Any, Any]:
 
 
 def _points(
-    axes: Any, plan: Atlas, view: tuple[list[np.ndarray[Any, Any]], float], key: str, table: pd.DataFrame
+    axes: Any, plan: Atlas, view: tuple[list[np.ndarray[Any, Any]], float], key: str, table: pd.DataFrame, part: str
 ) -> None:
     rings, turn = view
     chosen = table if plan.key is None else table[table[plan.key] == key]
@@ -106,7 +109,7 @@ def _points(
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
     axes.spines[:].set(color="#d5d9dd", linewidth=0.6)
-    said = "no row" if not len(chosen) else f"n = {len(chosen)}, {bad.mean():.0%} outside"
+    said = "no row" if not len(chosen) else f"n = {len(chosen):,}{part}{bad.mean():.0%} outside"
     beyond = f"\n{off.sum()} off the map" if off.any() else ""
     axes.set_xlabel(said + beyond, fontsize=6.5, labelpad=2)
 

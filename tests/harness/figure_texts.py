@@ -27,15 +27,11 @@ def outside(drawn: Figure) -> list[str]:
 
 
 def covered(drawn: Figure) -> list[tuple[str, str]]:
-    """Pairs of texts of which one covers more than a tenth of the other's width and a third of its height."""
+    """Pairs of texts that share more than two pixels of width and a third of the lower one's height."""
     found = []
     for (first, a), (second, b) in combinations(boxes(drawn), 2):
         shared = Bbox.intersection(a, b)
-        if (
-            shared is not None
-            and shared.width > 0.1 * min(a.width, b.width)
-            and shared.height > 0.34 * min(a.height, b.height)
-        ):
+        if shared is not None and shared.width > 2 and shared.height > 0.34 * min(a.height, b.height):
             found.append((first, second))
     return found
 

@@ -2,12 +2,15 @@
 
 from itertools import pairwise
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from harness import figures, figures_graph
+from harness import figures, figures_graph, figures_tables
 from harness.figures_style import KEPT, MOST_SERIES, columns_of, on_lines, styles, wrapped
+from harness.report.maps import Atlas
 from harness.statistics import Estimate
 from tests.harness.figure_texts import covered, outside, watch
 
@@ -77,6 +80,24 @@ def test_graphs_of_few_and_many_edges_keep_their_texts_apart(joined, faults, tmp
     figures_graph.edge_building(tmp_path / "edges", "adult", COLUMNS, fds, edges, ())
     figures_graph.graph_search(tmp_path / "graph", "adult", COLUMNS, edges, [some] if some else [], ())
     assert faults == {"edges.png": [], "graph.png": []}
+
+
+class Nowhere:
+    """A rule that every row breaks."""
+
+    def violations(self, frame):
+        return np.ones(len(frame), bool)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_maps_of_few_and_many_tables_keep_their_texts_apart(count, faults, tmp_path):
+    square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    plan = Atlas("x", "y", "state", {"NM": [square], "HI": [square]}, [Nowhere()], geographic=True)
+    far = pd.DataFrame({"x": np.full(2400, 9.0), "y": np.full(2400, 9.0), "state": ["NM", "HI"] * 1200})
+    figures_tables.geolocation(
+        tmp_path / "map", plan, ["NM", "HI"], dict.fromkeys(GENERATORS[:count], far), f"{TITLE}; dots lie inside"
+    )
+    assert faults == {"map.png": []}
 
 
 def test_a_series_looks_the_same_whatever_stands_beside_it():
