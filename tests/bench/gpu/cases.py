@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -198,6 +199,8 @@ def great(
     from tests.bench.peers.ours import adopted
     from tests.bench.peers.sides import KeptGReaT
 
+    if find_spec("be_great") is None:
+        return [{"name": name, "peer": "be_great", "why": "not installed: pip install be-great==0.0.14"}]
     device: Any = bench.device.type
     base = str(base_folder(bench.folder, dataset, size))
     peer = KeptGReaT(
