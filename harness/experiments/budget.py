@@ -64,7 +64,7 @@ def order_budget(study: Study, folder: Path) -> Result:
         result.answer.append(f"{plural(timed, 'run')} with a budget in seconds left out.")
     result.answer.append(evidence(study))
     for dataset in sorted({arm[0] for arm in arms}):
-        _curve(study, folder, result, dataset, rates, {arm: len(units) for arm, units in arms.items()})
+        _curve(study, folder, result, dataset, rates, arms)
     return result
 
 
@@ -121,7 +121,12 @@ def _paired(study: Study, units: list[Unit]) -> str:
 
 
 def _curve(
-    study: Study, folder: Path, result: Result, dataset: str, rates: dict[Arm, Estimate | None], seeds: dict[Arm, int]
+    study: Study,
+    folder: Path,
+    result: Result,
+    dataset: str,
+    rates: dict[Arm, Estimate | None],
+    arms: dict[Arm, list[Unit]],
 ) -> None:
     """Violation against budget for the decoding with most budgets, where there are two or more."""
     points: dict[str, dict[str, list[tuple[float, Estimate]]]] = defaultdict(lambda: defaultdict(list))
@@ -136,7 +141,7 @@ def _curve(
     others = {"tabular_argn", "arf"} & {unit.generator for unit in study.scored if unit.dataset == dataset}
     levels = {label: found.value for label in sorted(others) if (found := study.cell(dataset, label, FD_RATE))}
     path = folder / file_name("violation_by_budget", dataset)
-    means = means_over([seeds[arm] for arm in rates if arm[0] == dataset and arm[2] == decoding])
+    means = means_over([len(units) for arm, units in arms.items() if arm[0] == dataset and arm[2] == decoding])
     none = "; hollow: no violation at all" if any(e.value == 0 for points in series.values() for _, e in points) else ""
     result.figures[path.name] = partial(
         figures.lines,

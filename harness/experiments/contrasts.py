@@ -88,7 +88,7 @@ class Contrast:
     runs: int
     seeds: int
     negative: float
-    equal: float = 0.0
+    equal: float
 
     @property
     def doubt(self) -> str | None:

@@ -28,13 +28,12 @@ def distinct_rows(tokens: Array) -> tuple[Array, Array]:
 
     By hashing column after column: linear in the rows, where sorting them costs as much as the model when few rows are distinct.
     """
-    codes, firsts = np.zeros(len(tokens), dtype=np.int64), np.zeros(min(len(tokens), 1), dtype=np.int64)
+    codes = np.zeros(len(tokens), dtype=np.int64)
     for column in tokens.T:
         least = column.min(initial=0)
-        keys = codes * (int(column.max(initial=0)) - least + 1) + (column - least)
-        codes, unique = pd.factorize(keys)
-        firsts = np.zeros(len(unique), dtype=np.int64)
-        firsts[codes[::-1]] = np.arange(len(tokens))[::-1]
+        codes, _ = pd.factorize(codes * (int(column.max(initial=0)) - least + 1) + (column - least))
+    firsts = np.zeros(codes.max(initial=-1) + 1, dtype=np.int64)
+    firsts[codes[::-1]] = np.arange(len(tokens))[::-1]
     return tokens[firsts], codes
 
 

@@ -38,16 +38,19 @@ def probabilities(logits: Tensor, config: DecodingConfig, allowed: Tensor | None
     return probs
 
 
-def draw(probs: Tensor, counts: Array, rng: np.random.Generator) -> tuple[Tensor, Tensor, Array]:
+def draw(
+    probs: Tensor, counts: Array, rng: np.random.Generator, tokens: Tensor | None = None
+) -> tuple[Tensor, Tensor, Array]:
     """Split the rows that share each prefix among the next tokens by a multinomial draw.
 
     The draw is exact: every row of a prefix draws its own token by inverting the cumulative distribution in double precision;
     equal draws are merged.
 
     Args:
-        probs: of the next token (each row may sum to any positive number), shape (prefixes, vocabulary).
+        probs: of the next token (each row may sum to any positive number), shape (prefixes, k).
         counts: rows that share each prefix, shape (prefixes,).
         rng: where the draws come from.
+        tokens: those that the columns of ``probs`` stand for, shape (k,); ``None`` for the whole vocabulary.
 
     Returns:
         for each new prefix its parent (prefixes,), its token, and the number of rows that share it; ordered by parent and
@@ -57,12 +60,14 @@ def draw(probs: Tensor, counts: Array, rng: np.random.Generator) -> tuple[Tensor
     rows = np.repeat(np.arange(len(counts)), counts)
     # Below 1 by more than the rounding of row + uniform, so that no draw slips into the next prefix.
     uniform = np.minimum(rng.random(len(rows)), 1.0 - 2.0**-40)
-    parents = torch.from_numpy(rows).to(probs.device)
     if len(rows) == len(counts):
         wanted = torch.from_numpy(uniform).to(probs.device)[:, None] * cumulative[:, -1:]
-        return parents, torch.searchsorted(cumulative, wanted, right=True).squeeze(1), counts
-    cumulative /= cumulative[:, -1:].clone()
-    cumulative += torch.arange(len(counts), device=probs.device, dtype=torch.float64)[:, None]
-    flat = torch.searchsorted(cumulative.flatten(), torch.from_numpy(rows + uniform).to(probs.device), right=True)
-    merged, shared = torch.unique(flat, sorted=True, return_counts=True)
-    return merged // probs.shape[1], merged % probs.shape[1], shared.cpu().numpy()
+        parents, drawn = torch.from_numpy(rows).to(probs.device), torch.searchsorted(cumulative, wanted, right=True)
+        drawn = drawn.squeeze(1)
+    else:
+        cumulative /= cumulative[:, -1:].clone()
+        cumulative += torch.arange(len(counts), device=probs.device, dtype=torch.float64)[:, None]
+        flat = torch.searchsorted(cumulative.flatten(), torch.from_numpy(rows + uniform).to(probs.device), right=True)
+        merged, shared = torch.unique(flat, sorted=True, return_counts=True)
+        parents, drawn, counts = merged // probs.shape[1], merged % probs.shape[1], shared.cpu().numpy()
+    return parents, drawn if tokens is None else tokens[drawn], counts

@@ -130,7 +130,9 @@ class FittedRows:
         if most is None or most >= wanted:
             return wanted
         note = f"{most} rows were decoded at once: sample_batch={wanted} does not fit into the GPU's memory."
-        self.info["notes"] = [*self.info.get("notes", []), note]
+        self.info["notes"] = [
+            *dict.fromkeys([*self.info.get("notes", []), note])
+        ]  # a second sample says it no second time
         return most
 
     def save(self, path: Path) -> None:

@@ -174,9 +174,10 @@ class Head:
         """
         if not self.split:
             logits: Tensor = self.model(**inputs).logits.flatten(0, 1).index_select(0, places)
-            return logits if tokens is None else logits[:, tokens]
-        hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, places)
-        if tokens is None:
-            return self.output(hidden)  # type: ignore[no-any-return]
-        weight, bias = self.output.weight, getattr(self.output, "bias", None)
-        return nn.functional.linear(hidden, weight[tokens], None if bias is None else bias[tokens])  # type: ignore[index]
+        else:
+            hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, places)
+            if tokens is not None and type(self.output) is nn.Linear:  # other layers may do more than multiply
+                bias = self.output.bias
+                return nn.functional.linear(hidden, self.output.weight[tokens], None if bias is None else bias[tokens])
+            logits = self.output(hidden)
+        return logits if tokens is None else logits[:, tokens]

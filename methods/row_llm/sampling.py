@@ -218,10 +218,7 @@ class Sampler:
         probs, legal = self._probabilities(frontier, open_rows)
         counts = frontier.counts[open_rows.cpu().numpy()]
         self.generated += int(counts.sum())
-        parents, drawn, shared = draw(probs, counts, rng)
-        if legal is not None:
-            drawn = legal[drawn]
-        return self._advance(frontier, *join(open_rows, (parents, drawn, shared), forced, frontier.counts))
+        return self._advance(frontier, *join(open_rows, draw(probs, counts, rng, legal), forced, frontier.counts))
 
     def _advance(self, frontier: Frontier, parents: Tensor, tokens: Tensor, counts: Array) -> Frontier:
         if len(parents) != len(frontier.counts):

@@ -226,10 +226,8 @@ class TextSampler:
         if len(open_rows):
             counts = frontier.counts[open_rows.cpu().numpy()]
             self.generated += int(counts.sum())
-            owners, tokens, shared = draw(self._probabilities(logits, legal, allowed), counts, rng)
-            if legal is not None:
-                tokens = legal[tokens]
-            parents, tokens, counts = join(open_rows, (owners, tokens, shared), forced, frontier.counts)
+            drawn = draw(self._probabilities(logits, legal, allowed), counts, rng, legal)
+            parents, tokens, counts = join(open_rows, drawn, forced, frontier.counts)
             if len(parents) != len(forced):
                 frontier, column = frontier.select(parents, counts), column[parents]
         else:

@@ -98,9 +98,9 @@ class Case:
 
     def move(self, device: str) -> None:
         """Enumeration stays on the CPU."""
-        self.device = torch.device(device)
-        self.drawer = Head(copy.deepcopy(self.head.model).to(self.device).eval())
-        self.guide = FDGuide.fit(self.table, [FunctionalDependency(("a",), "b")], self.codec, self.device)
+        place = torch.device(device)
+        self.drawer = Head(copy.deepcopy(self.head.model).to(place).eval())
+        self.guide = FDGuide.fit(self.table, [FunctionalDependency(("a",), "b")], self.codec, place)
 
     def force(self, column: int, values: Any) -> tuple[int, ...] | None:
         """b follows from a, where a is already written."""

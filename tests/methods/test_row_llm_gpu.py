@@ -61,7 +61,6 @@ def test_a_killed_run_goes_on_from_its_checkpoint(options: dict[str, Any], tmp_p
 def test_a_batch_that_does_not_fit_is_cut_and_said(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     generator = RowLLM("random", epochs=1, decoding="constrained", sample_batch=4096, **options)
     generator.fit(table(), SCHEMA, seed=0)
-    monkeypatch.setattr(cache, "most_rows", lambda *_: 64)
     monkeypatch.setattr("methods.row_llm.fitted.most_rows", lambda *_: 64)
     assert len(generator.sample(300, seed=0).frame) == 300
     assert any("64 rows were decoded at once" in note for note in generator.describe()["notes"])

@@ -22,6 +22,7 @@ from harness.datasets import load
 from harness.environments import cache_folder
 from tests.bench.gpu.cases import Bench, Entry, as_it_ships, great, sampling, teacher_forced, training
 from tests.bench.gpu.models import SIZES, TINY
+from tests.bench.peers.cases import short
 
 OUTPUT = Path(__file__).resolve().parents[3] / "results" / "benchmarks" / "gpu.json"
 Work = Callable[[], Entry | list[Entry]]
@@ -46,8 +47,10 @@ def smoke(bench: Bench) -> Iterator[Work]:
         yield partial(teacher_forced, bench, dataset, TINY[0], layout)
         yield partial(sampling, bench, dataset, TINY[0], layout, 64, "constrained")
     yield partial(as_it_ships, bench, dataset, 1)
-    tiny: dict[str, Any] = {"train_seconds": 5.0, "rate": 3e-3, "batch": 64, "length": None, "requests": ((20, 100),)}
-    yield partial(great, bench, dataset, TINY[0], name="great/us_location", **tiny)
+    tiny: dict[str, Any] = {"train_seconds": 5.0, "rate": 3e-3, "batch": 64, "length": None}
+    yield partial(
+        great, bench, dataset, TINY[0], name="great/us_location", requests=((20, 100),), batches=(64,), **tiny
+    )
 
 
 def everything(bench: Bench) -> Iterator[Work]:
@@ -101,18 +104,11 @@ def main(words: Sequence[str] | None = None) -> None:
             break
         found = work()
         for entry in found if isinstance(found, list) else [found]:
-            cases.append({key: _short(value) for key, value in entry.items()})
+            cases.append(short(entry))
             print(f"{time.monotonic() - started:6.1f} s  {json.dumps(cases[-1], ensure_ascii=False)}", flush=True)
         output.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"machine": machine(device), "cases": cases}, indent=1, ensure_ascii=False)
         output.write_text(text + "\n", encoding="utf-8")
-
-
-def _short(value: Any) -> Any:
-    """Four significant digits."""
-    if isinstance(value, dict):
-        return {key: _short(item) for key, item in value.items()}
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

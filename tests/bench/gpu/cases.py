@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from harness.datasets.base import Dataset
 from harness.dependencies import violations
 from harness.generator import Context
-from methods.column_order import ColumnOrder
 from methods.row_llm import RowLLM
 from methods.row_llm.config import DecodingConfig, TrainingConfig
 from methods.row_llm.model import Head, precision
@@ -24,9 +23,10 @@ from methods.row_llm.rows import RowSource
 from methods.row_llm.serialization import TableCodec
 from methods.row_llm.text import TextCodec
 from methods.row_llm.training import Batches, RowLoss, train
-from tests.bench.gpu.models import Size, base_folder, ceiling, seconds, table_model, text_model, wait
+from tests.bench.gpu.models import Size, base_folder, ceiling, table_model, text_model, timed
 from tests.bench.peers.turns import complete_rows
 
+NO_MEMORY = "out of the GPU's memory"
 Layout = Literal["text", "table"]
 Entry = dict[str, Any]
 RATE = {"distilgpt2": 5e-4, "gpt2-medium": 2e-4}
@@ -129,15 +129,12 @@ def sampling(
     source.draw(min(batch, 256), np.random.default_rng(1), lambda done: None)
     bench.memory()
     name = f"sample/{dataset.name}/{size.name}/{layout}/{mode}/batch_{batch}"
-    found: list[Any] = []
     try:
-        spent = seconds(
-            lambda: found.append(source.draw(rows, np.random.default_rng(0), lambda done: None)), bench.device
-        )
+        found, spent = timed(lambda: source.draw(rows, np.random.default_rng(0), lambda done: None), bench.device)
     except torch.OutOfMemoryError:
         bench.forget()
-        return {"name": name, "rows_per_second": None, "why": "out of the GPU's memory"}
-    frame, state, tokens = found[0]
+        return {"name": name, "rows_per_second": None, "why": NO_MEMORY}
+    frame, state, tokens = found
     return {
         "name": name,
         "rows_per_second": rows / spent,
@@ -167,7 +164,7 @@ def teacher_forced(bench: Bench, dataset: Dataset, size: Size, layout: Layout) -
                     head.logits(places, input_ids=inputs, use_cache=False)
 
         run()
-        best = max(best, sum(len(part[0]) for part in parts) / seconds(run, bench.device))
+        best = max(best, sum(len(part[0]) for part in parts) / timed(run, bench.device)[1])
     return {"name": f"limit/{dataset.name}/{size.name}/{layout}", "rows_per_second": best}
 
 
@@ -182,6 +179,7 @@ def great(
     length: int | None,
     name: str,
     requests: Sequence[tuple[int, int]] = ((200, 100), (2048, 1024)),
+    batches: Sequence[int] = (1024, 4096),
 ) -> list[Entry]:
     """be-great trains a model of this size and samples; ours samples from the same weights.
 
@@ -195,6 +193,7 @@ def great(
         length: tokens of a row at most; ``None`` for what rows take.
         name: of the case.
         requests: rows be-great is asked for and its rows a batch, the library's default first.
+        batches: rows a batch of ours, which is asked for as many, at least for what be-great is asked for last.
     """
     from tests.bench.peers.ours import adopted
     from tests.bench.peers.sides import KeptGReaT
@@ -215,7 +214,7 @@ def great(
         device=device,
     )
     peer.bind(Context(bench.folder / "great", 1, lambda *_, **__: None))
-    spent = seconds(lambda: peer.fit(dataset.train, dataset.schema, seed=0), bench.device)
+    _, spent = timed(lambda: peer.fit(dataset.train, dataset.schema, seed=0), bench.device)
     keep = bench.folder / f"great-{dataset.name}-{size.name}"
     entries: list[Entry] = [
         {"name": f"{name}/training", "peer": "be_great", "seconds": spent, "curve": peer.describe()["curve"][-1:]}
@@ -224,27 +223,28 @@ def great(
         peer.sample_batch = k
         entries.append({"peer": "be_great", **_complete(bench, dataset, f"{name}/be_great/batch_{k}", peer, rows)})
     peer.save(keep)
-    ours = RowLLM("random", decoding="template", temperature=0.7, sample_batch=1024, device=device)
+    ours = RowLLM("random", decoding="template", temperature=0.7, max_attempts=peer.max_attempts, device=device)
     ours._fitted = adopted(keep / "weights", dataset.train, dataset.schema)
     ours.fitted.head.model.to(bench.device)
-    ours.fitted.order = ColumnOrder("random", None)
-    ours.sample(256, seed=1)
-    for k in (1024, 4096):
-        ours.config = RowLLM("random", decoding="template", temperature=0.7, sample_batch=k, device=device).config
-        entries.append({"peer": None, **_complete(bench, dataset, f"{name}/ours/batch_{k}", ours, max(2048, k))})
+    ours.sample(min(batches[0], 256), seed=1)
+    for k in batches:
+        ours.config = replace(ours.config, sample_batch=k)
+        entries.append(
+            {"peer": None, **_complete(bench, dataset, f"{name}/ours/batch_{k}", ours, max(requests[-1][0], k))}
+        )
     return entries
 
 
 def as_it_ships(bench: Bench, dataset: Dataset, epochs: int) -> list[Entry]:
     """Our default arm on this device, at its default number of rows at once and at eight times as many."""
     ours = RowLLM("fd", epochs=epochs, device=bench.device.type)
-    spent = seconds(lambda: ours.fit(dataset.train, dataset.schema, seed=0), bench.device)
+    _, spent = timed(lambda: ours.fit(dataset.train, dataset.schema, seed=0), bench.device)
     rate = ours.describe()["train_rows_per_second"]
     entries: list[Entry] = [
         {"name": f"default/{dataset.name}/ours/training", "seconds": spent, "rows_per_second": rate, "epochs": epochs}
     ]
     for rows in (1024, 8192):
-        ours.config = RowLLM("fd", sample_batch=rows, device=bench.device.type).config
+        ours.config = replace(ours.config, sample_batch=rows)
         ours.sample(256, seed=1)
         entries.append(_complete(bench, dataset, f"default/{dataset.name}/ours/batch_{rows}", ours, 16_384))
     return entries
@@ -252,14 +252,11 @@ def as_it_ships(bench: Bench, dataset: Dataset, epochs: int) -> list[Entry]:
 
 def _complete(bench: Bench, dataset: Dataset, name: str, generator: Any, rows: int) -> Entry:
     """Complete rows per second of a generator that is asked for ``rows``, and what they break."""
-    wait(bench.device)
     bench.memory()
-    found: list[Any] = []
     try:
-        spent = seconds(lambda: found.append(generator.sample(rows, seed=0)), bench.device)
-    except Exception as error:  # a peer that gives up is a result
-        return {"name": name, "complete_rows_per_second": None, "why": f"{type(error).__name__}: {error}"[:300]}
-    sample = found[0]
+        sample, spent = timed(lambda: generator.sample(rows, seed=0), bench.device)
+    except torch.OutOfMemoryError:
+        return {"name": name, "complete_rows_per_second": None, "why": NO_MEMORY}
     good = complete_rows(sample.frame, dataset)
     broken = {
         str(fd): float(violations(fd, dataset.train, good, dataset.schema).mask.mean())

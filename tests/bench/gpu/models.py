@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
@@ -19,6 +19,7 @@ from methods.row_llm.serialization import TableCodec
 from methods.row_llm.text import TextCodec
 from tests.bench.peers.ours import base_model
 
+T = TypeVar("T")
 VOCABULARY = 50_257
 """GPT-2's: what its output layer and its probabilities cost is part of the figure; the tokenizer is the table's own."""
 
@@ -84,13 +85,13 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """Wall seconds of ``work``, the GPU's included."""
+def timed(work: Callable[[], T], device: torch.device) -> tuple[T, float]:
+    """What ``work`` gives, and its wall seconds, the GPU's included."""
     wait(device)
     started = time.perf_counter()
-    work()
+    found = work()
     wait(device)
-    return time.perf_counter() - started
+    return found, time.perf_counter() - started
 
 
 def ceiling(device: torch.device, size: int) -> float:
@@ -98,4 +99,4 @@ def ceiling(device: torch.device, size: int) -> float:
     a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     for _ in range(3):
         a @ b
-    return 2.0 * size**3 / min(seconds(lambda: a @ b, device) for _ in range(10))
+    return 2.0 * size**3 / min(timed(lambda: a @ b, device)[1] for _ in range(10))

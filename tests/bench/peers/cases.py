@@ -37,22 +37,22 @@ def entry(
         "name": name,
         "peer": peer,
         "setting": setting,
-        "ours": _short(ours),
-        "theirs": _short(theirs),
-        "ratio": _short(ratio),
-        "limit_share": _short(limit_share),
+        "ours": short(ours),
+        "theirs": short(theirs),
+        "ratio": short(ratio),
+        "limit_share": short(limit_share),
         "unit": unit,
         "target": target,
-        "detail": _short(detail),
+        "detail": short(detail),
     }
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """Four significant digits, throughout."""
     if isinstance(value, Mapping):
-        return {key: _short(item) for key, item in value.items()}
+        return {key: short(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_short(item) for item in value]
+        return [short(item) for item in value]
     return float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
@@ -98,14 +98,12 @@ def same_weights(
     for side in sides.values():
         side.fit(dataset)
     take_turns(sides, bench.rows(name, True), dataset, bench.turns)
-    plain = sides["unshared" if fixed else "ours"].turns.rate or 0.0
     return _compared(
         f"sample/{name}{variant}",
         "be_great",
         "same_weights",
         sides,
         dataset,
-        plain=plain,
         target=target,
         weights=f"{size[0]} layers, width {size[1]}, trained {given.taught}",
         settings=f"temperature 0.7 on both sides; be-great: 100 rows a batch, at most {given.tokens} tokens, start column '{start}'; "
@@ -114,11 +112,12 @@ def same_weights(
 
 
 def _compared(
-    name: str, peer: str, setting: str, sides: Mapping[str, Side], dataset: Dataset, plain: float, **more: Any
+    name: str, peer: str, setting: str, sides: Mapping[str, Side], dataset: Dataset, **more: Any
 ) -> list[Entry]:
-    """Entries of speed, yield and memory from sides that took their turns; ``plain`` is our rate without prefix sharing."""
+    """Entries of speed, yield and memory from sides that took their turns; ``unshared``, else ``ours``, shares no prefixes."""
     ours, theirs, limit = sides["ours"].turns, sides["theirs"].turns, sides["limit"].turns.rate
     assert limit is not None
+    plain = sides.get("unshared", sides["ours"]).turns.rate or 0.0
     more |= {
         "limit_share": plain / limit,
         "teacher_forced_rows_per_second": limit,
@@ -192,14 +191,12 @@ def default(
     }
     facts = {key: side.fit(dataset) for key, side in sides.items()}
     take_turns(sides, bench.rows(name, False), dataset, bench.turns)
-    plain = sides["unshared"].turns.rate or 0.0
     return _compared(
         f"sample/{name}{variant}",
         {"great": "be_great"}.get(peer, peer),
         "default",
         sides,
         dataset,
-        plain=plain,
         target=target,
         training_seconds={key: facts[key]["fit_seconds"] for key in ("ours", "theirs")},
         parameters={key: facts[key]["parameters"] for key in ("ours", "theirs")},
@@ -247,7 +244,13 @@ def training(bench: Bench, name: str, rows: int) -> list[Entry]:
     race = bench.side(
         f"{name}-race",
         f"{OURS}Race",
-        {"base": str(base / "llm"), "test": str(path), "target": loss, "budgets": [2, 4, 8, 12, 16, 24, 32, 48, 64]},
+        {
+            "base": str(base / "llm"),
+            "test": str(path),
+            "target": loss,
+            "budgets": [2, 4, 8, 12, 16, 24, 32, 48, 64],
+            "batch_size": recipe("great")["batch_size"],
+        },
     )
     tried = race.fit(dataset, part)["curve"]
     race.close()

@@ -22,9 +22,6 @@ from methods.row_llm.model import Head, load_pretrained
 from methods.row_llm.text import TextCodec
 from methods.row_llm.training import Batches
 
-GREAT_BATCH = 32
-"""Rows a step of be-great's adapter: in the race to a loss both sides take steps of as many rows, at the same learning rate."""
-
 
 class OurRows(RowLLM):
     """The row language model; ``sampled_order`` replaces the trained order when sampling.
@@ -120,9 +117,8 @@ def base_model(folder: Path, frame: pd.DataFrame, schema: Schema, layers: int, w
     """Write an untrained GPT-2 and a byte-level BPE tokenizer of the rows' text, as be-great's adapter makes them."""
     from baselines.great import GReaT
 
-    maker = GReaT(
-        layers=layers, width=width, max_length=128
-    )  # room for the 100 tokens that be-great generates by default
+    # Room for the 100 tokens that be-great generates by default.
+    maker = GReaT(layers=layers, width=width, max_length=128)
     maker.bind(Context(folder, 1, lambda *_, **__: None))
     with global_seed(0):
         maker._from_scratch(texts_of(frame, schema))
@@ -159,11 +155,12 @@ class Race(RowLLM):
         test: Parquet file of the held-out rows.
         target: loss to reach, in nats per row.
         budgets: seconds of training to try, ascending; the learning rate decays within each.
+        batch_size: rows a step, the rival's.
     """
 
-    def __init__(self, base: str, test: str, target: float, budgets: Sequence[float]) -> None:
+    def __init__(self, base: str, test: str, target: float, budgets: Sequence[float], batch_size: int) -> None:
         super().__init__("random")
-        self.base, self.test, self.target, self.budgets = base, test, target, budgets
+        self.base, self.test, self.target, self.budgets, self.batch_size = base, test, target, budgets, batch_size
         self.tried: list[dict[str, float]] = []
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int) -> None:
@@ -177,7 +174,7 @@ class Race(RowLLM):
                 llm={"pretrained": self.base},
                 epochs=None,
                 max_train_seconds=budget,
-                batch_size=GREAT_BATCH,
+                batch_size=self.batch_size,
                 device="cpu",
             )
             one.threads = self.threads
