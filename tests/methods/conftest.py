@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from methods.in_context_rows import write_prompt, write_row
+from methods.in_context.prompts import write_prompt
+from methods.in_context.rows import write_row
 from tests.methods.in_context_parts import SCHEMA, TRAIN
 from tests.methods.llm_server import KEY, Server, serve
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.table import Column, Schema, conform
 from methods.in_context import InContextLLM
-from methods.in_context_rows import domains
+from methods.in_context.rows import domains
 from tests.methods.llm_server import Server
 
 SCHEMA = Schema(

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from harness.table import conform
-from methods.in_context_rows import describe_column, domains, parse_answer, write_prompt, write_row
+from methods.in_context.prompts import describe_column, write_prompt
+from methods.in_context.rows import domains, parse_answer, write_row
 from tests.methods.in_context_parts import KNOWN, ROW, SCHEMA, TRAIN, UGLY
 
 

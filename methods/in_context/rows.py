@@ -17,9 +17,6 @@ import pandas as pd
 
 from harness.table import FLOAT_TEXT, INTEGER_TEXT, Column, Schema, format_cell
 
-SHOWN_CATEGORIES = 30
-"""Columns of at most so many categories have them listed in the prompt."""
-
 Domains = Mapping[str, frozenset[str]]
 
 
@@ -42,10 +39,11 @@ def domains(train: pd.DataFrame, schema: Schema) -> Domains:
 
 def write_row(row: Mapping[str, Any], schema: Schema, order: Sequence[str]) -> str:
     """One canonical row as a JSON object: numbers with the column's decimals, ``null`` where missing."""
-    return "{" + ", ".join(f"{_quoted(name)}: {_literal(schema[name], row[name])}" for name in order) + "}"
+    return "{" + ", ".join(f"{quoted(name)}: {_literal(schema[name], row[name])}" for name in order) + "}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A JSON string."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -53,49 +51,7 @@ def _literal(column: Column, value: Any) -> str:
     text = format_cell(column, value)
     if text is None:
         return "null"
-    return text if column.numeric else _quoted(text)
-
-
-def describe_column(column: Column, train: pd.DataFrame) -> str:
-    """One line that says what a column holds."""
-    cells = train[column.name].dropna()
-    if not len(cells):
-        what = "always null"
-    elif column.numeric:
-        low, high = (format_cell(column, value) for value in (cells.min(), cells.max()))
-        kind = "whole number" if column.kind == "integer" else "number"
-        decimals = f" with {column.decimals} decimals" if column.decimals else ""
-        what = f"{kind}{decimals} from {low} to {high}"
-    else:
-        values = sorted(cells.unique())
-        listed = ": " + ", ".join(map(_quoted, values)) if len(values) <= SHOWN_CATEGORIES else ""
-        what = f"text, one of {len(values)} categories{listed}"
-    null = ", or null" if len(cells) and len(cells) < len(train) else ""
-    return f"- {_quoted(column.name)}: {what}{null}"
-
-
-def write_prompt(columns: Sequence[str], examples: Sequence[str], rows: int) -> str:
-    """The whole prompt. It ends with the example rows, so a model that only continues text goes on with rows.
-
-    Args:
-        columns: lines of :func:`describe_column`; none leaves the description out.
-        examples: rows as JSON objects.
-        rows: how many new rows to ask for.
-    """
-    described = ["The columns:", *columns, ""] if columns else []
-    return "\n".join(
-        [
-            "You write rows of a synthetic table. New rows look as if they came from the same source as the examples below and are "
-            "no copies of them.",
-            f"Answer with {rows} new rows and nothing else: one JSON object per line, with the keys of the examples in the same "
-            "order, and null where a value is missing.",
-            "",
-            *described,
-            "The rows:",
-            *examples,
-            "",
-        ]
-    )
+    return text if column.numeric else quoted(text)
 
 
 def parse_answer(text: str, schema: Schema, known: Domains, *, cut: bool) -> tuple[list[Attempt], int]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.errors import TabOrderError
 from harness.seeding import rng
-from methods.in_context_models import Answer, Stopped
+from methods.in_context.answers import Answer, Stopped
 
 MAX_ANSWER_BYTES = 1 << 24
 MAX_ERROR_TEXT = 300

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from methods.in_context_models import Answer
+from methods.in_context.answers import Answer
 
 
 class AnswerLog:

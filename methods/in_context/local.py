@@ -1,4 +1,4 @@
-"""Language models that answer prompts: what they have in common, and the local Hugging Face one."""
+"""A local Hugging Face causal language model as an in-context model."""
 
 from __future__ import annotations
 
@@ -8,31 +8,7 @@ from typing import Any
 
 from harness.errors import Incompatible, TabOrderError
 from harness.seeding import global_seed
-
-
-class Stopped(Exception):
-    """No more answers can be had; the sentence says why. ``fatal`` where the user has to mend something."""
-
-    def __init__(self, reason: str, *, fatal: bool) -> None:
-        super().__init__(reason)
-        self.fatal = fatal
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model wrote, and what it cost.
-
-    Attributes:
-        text: the new text alone.
-        cut: whether it ended for lack of tokens.
-        prompt_tokens: as counted by the model or endpoint; ``None`` when an endpoint does not say.
-        completion_tokens: likewise.
-    """
-
-    text: str
-    cut: bool
-    prompt_tokens: int | None
-    completion_tokens: int | None
+from methods.in_context.answers import Answer, Stopped
 
 
 @dataclass

@@ -14,10 +14,12 @@ from harness.generator import Context, Sample, Yield
 from harness.seeding import derive_seed, rng
 from harness.table import Schema, conform
 from methods.column_order import ColumnOrder, column_order
-from methods.in_context_answers import AnswerLog
-from methods.in_context_endpoint import Endpoint
-from methods.in_context_models import Answer, LocalModel, Stopped, fit_context
-from methods.in_context_rows import Attempt, describe_column, domains, parse_answer, write_prompt, write_row
+from methods.in_context.answer_log import AnswerLog
+from methods.in_context.answers import Answer, Stopped
+from methods.in_context.endpoint import Endpoint
+from methods.in_context.local import LocalModel, fit_context
+from methods.in_context.prompts import describe_column, write_prompt
+from methods.in_context.rows import Attempt, domains, parse_answer, write_row
 
 
 class InContextLLM:
@@ -43,7 +45,7 @@ class InContextLLM:
         max_tokens: of one answer.
         max_requests: hard cap on requests (with an endpoint, repeated tries count too).
         concurrency: endpoint requests under way, or local prompts in a batch, at once.
-        retries: further tries of an endpoint's request, see :class:`methods.in_context_endpoint.Endpoint`.
+        retries: further tries of an endpoint's request, see :class:`methods.in_context.endpoint.Endpoint`.
         timeout_seconds: for one answer of an endpoint.
         max_wait_seconds: longest pause between tries.
         price_per_million: ``{"prompt": …, "completion": …}`` per million tokens, for the cost in the record.
