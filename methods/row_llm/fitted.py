@@ -22,16 +22,18 @@ from harness.generator import Sample, Yield
 from harness.seeding import derive_seed, rng
 from harness.table import Schema
 from methods.column_order import ColumnOrder, column_order
-from methods.row_llm.cache import most_rows
-from methods.row_llm.checkpoint import Progress
+from methods.row_llm.codecs.reasons import VALID, count
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig, RowConfig
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head, build_model, device_of, load_pretrained, plain
-from methods.row_llm.reasons import VALID, count
-from methods.row_llm.rows import RowSource
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import TextCodec
-from methods.row_llm.training import Batches, train
+from methods.row_llm.model.cache import most_rows
+from methods.row_llm.model.language_model import build_model, device_of, load_pretrained, plain
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.row_source import RowSource
+from methods.row_llm.training.batches import Batches
+from methods.row_llm.training.checkpoint import Progress
+from methods.row_llm.training.trainer import train
 
 Report = Callable[..., None]
 

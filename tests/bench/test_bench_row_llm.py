@@ -17,12 +17,14 @@ import torch
 
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig, LLMConfig, TrainingConfig
-from methods.row_llm.model import Head, build_model, load_pretrained
-from methods.row_llm.rows import RowSource
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import TextCodec
-from methods.row_llm.training import Batches, train
+from methods.row_llm.model.language_model import build_model, load_pretrained
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling.row_source import RowSource
+from methods.row_llm.training.batches import Batches
+from methods.row_llm.training.trainer import train
 from tests.bench.peers.ours import base_model
 
 pytestmark = pytest.mark.bench

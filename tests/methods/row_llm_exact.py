@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from scipy.stats import chisquare
 
-from methods.row_llm.model import Head
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import SLACK, TextCodec
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import SLACK, TextCodec
+from methods.row_llm.model.logits_model import Head
 
 Row = tuple[tuple[int, ...], ...]
 """Value tokens of each column, in schema order."""

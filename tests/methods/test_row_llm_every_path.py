@@ -17,14 +17,16 @@ import pytest
 import torch
 
 from harness.dependencies import FunctionalDependency
-from methods.row_llm import RowLLM, model, sampling
+from methods.row_llm import RowLLM
+from methods.row_llm.codecs.reasons import FD_VIOLATION, VALID
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head
-from methods.row_llm.reasons import FD_VIOLATION, VALID
-from methods.row_llm.rows import RowSource
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import TextCodec
+from methods.row_llm.model import language_model
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling import prefixes
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.row_source import RowSource
 from tests.methods import test_row_llm_sampler_exact as table_case
 from tests.methods import test_row_llm_text as text_case
 from tests.methods.row_llm_exact import Exact, p_value
@@ -183,7 +185,7 @@ def test_frequencies_equal_exact_probabilities(
     order, share = PATHS[path]
     shape, options = CHANGES[change]
     if change.startswith("top"):  # a GPU's bf16 would move tokens across the edge
-        monkeypatch.setattr(model, "mixed_precision", lambda device: "no")
+        monkeypatch.setattr(language_model, "mixed_precision", lambda device: "no")
     seen, state = drawn(case, mode, order, share, options)
     allowed = case.legal if mode.endswith("constrained") else (lambda column, value: None)
     force = case.force if mode == "fd_constrained" else (lambda column, values: None)
@@ -211,7 +213,7 @@ def test_frequencies_equal_exact_probabilities(
 @pytest.mark.parametrize("mode", ["template", "free"])
 def test_rows_set_apart_follow_the_same_probabilities(case: Case, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shared prefixes become rows of their own as soon as there are two."""
-    monkeypatch.setattr(sampling, "LOOSE", 2000.0)
+    monkeypatch.setattr(prefixes, "LOOSE", 2000.0)
     test_frequencies_equal_exact_probabilities(case, mode, "shared", "plain", monkeypatch)
 
 

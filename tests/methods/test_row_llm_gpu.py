@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from methods.row_llm import RowLLM, cache
-from methods.row_llm.prefetch import on_device
+from methods.row_llm import RowLLM
+from methods.row_llm.model import cache
+from methods.row_llm.training.prefetch import on_device
 from tests.methods.test_row_llm_text import pretrained_folder
 from tests.methods.test_row_llm_training import SCHEMA, table
 

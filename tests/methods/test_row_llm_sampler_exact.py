@@ -13,12 +13,12 @@ import torch
 from harness.dependencies import FunctionalDependency
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
+from methods.row_llm.codecs.constraints import table_automaton
+from methods.row_llm.codecs.reasons import VALID
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.constraints import table_automaton
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.reasons import VALID
-from methods.row_llm.rows import RowSource
-from methods.row_llm.sampling import Sampler
+from methods.row_llm.sampling.aligned_sampler import Sampler
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.row_source import RowSource
 from tests.methods.row_llm_exact import Exact, Row, p_value
 
 N = 20_000

@@ -12,13 +12,14 @@ from transformers import AutoTokenizer
 
 from harness.errors import Incompatible
 from harness.table import Column, Schema
-from methods.row_llm import serialization
-from methods.row_llm.columns import DigitCodec, NumberTextCodec, digit_groups, distinct_rows, fit_column
-from methods.row_llm.constraints import table_automaton
-from methods.row_llm.numbers import NumberGrammar
-from methods.row_llm.reasons import REASONS, VALID, parse_number
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.tokenizer import SEPARATOR
+from methods.row_llm.codecs import table_codec
+from methods.row_llm.codecs.columns import DigitCodec, NumberTextCodec, digit_groups, fit_column
+from methods.row_llm.codecs.constraints import table_automaton
+from methods.row_llm.codecs.distinct import distinct_rows
+from methods.row_llm.codecs.number_grammar import NumberGrammar
+from methods.row_llm.codecs.reasons import REASONS, VALID, parse_number
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.tokenizer import SEPARATOR
 
 CPU = torch.device("cpu")
 
@@ -189,7 +190,7 @@ def test_the_tokenizer_is_an_ordinary_hugging_face_one(tmp_path: Path) -> None:
 
 
 def test_too_many_categories_are_incompatible(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serialization, "MAX_VOCABULARY", 3)
+    monkeypatch.setattr(table_codec, "MAX_VOCABULARY", 3)
     frame = pd.DataFrame({"id": list("abcd"), "x": list("uuuu")}, dtype=object)
     with pytest.raises(Incompatible, match=r"5 distinct values \('id' 4\)"):
         TableCodec.fit(frame, Schema((Column("id", "categorical"), Column("x", "categorical"))), 2)

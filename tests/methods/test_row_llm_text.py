@@ -18,12 +18,12 @@ from harness.errors import Incompatible, TabOrderError
 from harness.seeding import global_seed
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
+from methods.row_llm.codecs.constraints import text_automaton
+from methods.row_llm.codecs.reasons import VALID
+from methods.row_llm.codecs.text_codec import TextCodec, escape, escape_name, unescape
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.constraints import text_automaton
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.reasons import VALID
-from methods.row_llm.text import TextCodec, escape, escape_name, unescape
-from methods.row_llm.text_sampling import TextSampler
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.text_sampler import TextSampler
 from tests.methods.row_llm_exact import Exact, p_value
 
 CPU = torch.device("cpu")
@@ -177,7 +177,7 @@ def test_defects_of_free_text_are_told_apart(folder: Path) -> None:
         "a x, is n is 3, b is w": "unparsable",
         "": "unparsable",
     }
-    from methods.row_llm.reasons import REASONS
+    from methods.row_llm.codecs.reasons import REASONS
 
     rows = [[*tokenizer.encode(text), codec.end] for text in texts] + [tokenizer.encode(good)]
     longest = max(map(len, rows))

@@ -22,10 +22,10 @@ from harness.errors import TabOrderError
 from harness.generator import Context
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
-from methods.row_llm.chunks import Chunks
-from methods.row_llm.sampling import Sampler
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.training import Batches
+from methods.row_llm.codecs.chunks import Chunks
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.sampling.aligned_sampler import Sampler
+from methods.row_llm.training.batches import Batches
 
 SCHEMA = Schema((Column("A", "categorical"), Column("B", "categorical"), Column("z", "integer")))
 
@@ -146,7 +146,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The GPU's precision on a CPU: it learns, stays in full precision where weights and probabilities are kept, and samples."""
-    from methods.row_llm import model
+    from methods.row_llm.model import language_model
     from tests.methods.test_row_llm_text import pretrained_folder
 
     used: list[torch.dtype] = []
@@ -156,7 +156,7 @@ def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.
         used.append(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32)
         return original(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(model, "mixed_precision", lambda device: "bf16")
+    monkeypatch.setattr(language_model, "mixed_precision", lambda device: "bf16")
     monkeypatch.setattr(Sampler, "_probabilities", spy)
     llm = {"pretrained": str(pretrained_folder(tmp_path, ["A is A_1, B is B_2, z is 100"]))} if pretrained else {}
     generator = RowLLM("fd", epochs=6, decoding="constrained", llm=llm, device="cpu")

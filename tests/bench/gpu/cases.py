@@ -17,12 +17,14 @@ from harness.datasets.base import Dataset
 from harness.dependencies import violations
 from harness.generator import Context
 from methods.row_llm import RowLLM
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig, TrainingConfig
-from methods.row_llm.model import Head, precision
-from methods.row_llm.rows import RowSource
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import TextCodec
-from methods.row_llm.training import Batches, RowLoss, train
+from methods.row_llm.model.language_model import precision
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling.row_source import RowSource
+from methods.row_llm.training.batches import Batches
+from methods.row_llm.training.trainer import RowLoss, train
 from tests.bench.gpu.models import Size, base_folder, ceiling, table_model, text_model, timed
 from tests.bench.peers.turns import complete_rows
 

@@ -13,10 +13,11 @@ from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from harness.datasets.base import Dataset
 from harness.seeding import global_seed
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig
-from methods.row_llm.model import Head, build_model, load_pretrained
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import TextCodec
+from methods.row_llm.model.language_model import build_model, load_pretrained
+from methods.row_llm.model.logits_model import Head
 from tests.bench.peers.ours import base_model
 
 T = TypeVar("T")

@@ -16,11 +16,12 @@ from harness.seeding import global_seed
 from harness.table import Schema, format_cell
 from methods.column_order import ColumnOrder
 from methods.row_llm import RowLLM
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig
 from methods.row_llm.fitted import FittedRows, positions
-from methods.row_llm.model import Head, load_pretrained
-from methods.row_llm.text import TextCodec
-from methods.row_llm.training import Batches
+from methods.row_llm.model.language_model import load_pretrained
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.training.batches import Batches
 
 
 class OurRows(RowLLM):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from methods.row_llm.automaton import Automaton, Builder
-from methods.row_llm.columns import NUMBER_CHARACTERS, CategoryCodec, DigitCodec, NumberTextCodec
-from methods.row_llm.numbers import CharStates, with_literals
-from methods.row_llm.text import MISSING, TextCodec
-from methods.row_llm.tokenizer import Words, category_token, missing_token, number_token
+from methods.row_llm.codecs.automaton import Automaton, Builder
+from methods.row_llm.codecs.columns import NUMBER_CHARACTERS, CategoryCodec, DigitCodec, NumberTextCodec
+from methods.row_llm.codecs.number_grammar import CharStates, with_literals
+from methods.row_llm.codecs.text_codec import MISSING, TextCodec
+from methods.row_llm.codecs.tokenizer import Words, category_token, missing_token, number_token
 
 if TYPE_CHECKING:
-    from methods.row_llm.serialization import TableCodec
+    from methods.row_llm.codecs.table_codec import TableCodec
 
 
 def table_automaton(codec: TableCodec, device: torch.device) -> Automaton:

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods.row_llm.attention import Attention
-from methods.row_llm.automaton import Automaton
-from methods.row_llm.cache import RaggedCache
+from methods.row_llm.codecs.automaton import Automaton
+from methods.row_llm.codecs.text_codec import SLACK, TextCodec
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.decoding import draw, probabilities
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head
-from methods.row_llm.sampling import apart, join, loose
-from methods.row_llm.text import SLACK, TextCodec
+from methods.row_llm.model.attention import Attention
+from methods.row_llm.model.cache import RaggedCache
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling.draws import draw, probabilities
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.prefixes import apart, join, loose
 
 Array = np.ndarray[Any, Any]
 

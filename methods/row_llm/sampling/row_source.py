@@ -12,16 +12,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from methods.row_llm.automaton import Automaton
+from methods.row_llm.codecs.automaton import Automaton
+from methods.row_llm.codecs.constraints import table_automaton, text_automaton
+from methods.row_llm.codecs.reasons import FD_VIOLATION, VALID
+from methods.row_llm.codecs.table_codec import TableCodec
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.constraints import table_automaton, text_automaton
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head, precision
-from methods.row_llm.reasons import FD_VIOLATION, VALID
-from methods.row_llm.sampling import Sampler
-from methods.row_llm.serialization import TableCodec
-from methods.row_llm.text import TextCodec
-from methods.row_llm.text_sampling import TextSampler
+from methods.row_llm.model.language_model import precision
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling.aligned_sampler import Sampler
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.text_sampler import TextSampler
 
 Array = np.ndarray[Any, Any]
 Report = Callable[[int], None]
@@ -55,7 +56,7 @@ class RowSource:
         """Sample ``n`` rows, valid or not.
 
         Returns:
-            the rows in random order, what each is (:mod:`methods.row_llm.reasons`), and the tokens sampled.
+            the rows in random order, what each is (:mod:`methods.row_llm.codecs.reasons`), and the tokens sampled.
         """
         parts = []
         with precision(self.head.model.device):

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from harness.errors import Incompatible
 from harness.table import Schema
-from methods.row_llm.chunks import Chunks, ColumnChunks
-from methods.row_llm.columns import ColumnCodec, codec_from_json, codec_to_json, distinct, fit_column
-from methods.row_llm.reasons import CUT, DUPLICATE_COLUMN, MISSING_COLUMN, OUT_OF_VOCABULARY, UNPARSABLE, VALID
-from methods.row_llm.sampling import Plan
-from methods.row_llm.tokenizer import BLANK, ROW, Words, build_tokenizer, missing_token, name_token
+from methods.row_llm.codecs.chunks import Chunks, ColumnChunks
+from methods.row_llm.codecs.columns import ColumnCodec, codec_from_json, codec_to_json, fit_column
+from methods.row_llm.codecs.distinct import distinct
+from methods.row_llm.codecs.reasons import CUT, DUPLICATE_COLUMN, MISSING_COLUMN, OUT_OF_VOCABULARY, UNPARSABLE, VALID
+from methods.row_llm.codecs.row_layout import RowLayout
+from methods.row_llm.codecs.tokenizer import BLANK, ROW, Words, build_tokenizer, missing_token, name_token
 
 Array = np.ndarray[Any, Any]
 MAX_VOCABULARY = 200_000
@@ -111,7 +112,7 @@ class TableCodec:
             values: value tokens with the columns in schema order and no names, shape (rows, sum of widths).
 
         Returns:
-            the canonical frame, and what each row is: ``VALID`` or the first column's defect (:mod:`methods.row_llm.reasons`).
+            the canonical frame, and what each row is: ``VALID`` or the first column's defect (:mod:`methods.row_llm.codecs.reasons`).
         """
         tokens = values.cpu().numpy().astype(np.int64)
         state = np.full(len(tokens), VALID)
@@ -148,7 +149,7 @@ class TableCodec:
         offset = torch.cat([torch.arange(1, width + 1) for width in self.widths])
         return by_column[..., column] + offset
 
-    def plan(self, order: Tensor, device: torch.device) -> Plan:
+    def plan(self, order: Tensor, device: torch.device) -> RowLayout:
         """The rows' layout for decoding with names forced.
 
         Args:
@@ -164,7 +165,7 @@ class TableCodec:
         offset = torch.arange(self.length) - starts.gather(-1, begins.cumsum(-1) - 1)
         closers = torch.zeros(len(self.words), dtype=torch.bool)
         closers[self.closers] = True
-        return Plan(
+        return RowLayout(
             forced.to(device),
             column.to(device),
             offset.to(device),
@@ -174,12 +175,12 @@ class TableCodec:
             self.widths,
         )
 
-    def free_plan(self, device: torch.device) -> Plan:
+    def free_plan(self, device: torch.device) -> RowLayout:
         """The layout for decoding without a template: anything until the row token, one token longer than a row."""
         places = torch.zeros(self.length + 1, dtype=torch.int64, device=device)
         closers = torch.zeros(len(self.words), dtype=torch.bool, device=device)
         closers[self.row] = True
-        return Plan(places - 1, places, places + 2, closers, self.row, places[:0], (), stop=self.row)
+        return RowLayout(places - 1, places, places + 2, closers, self.row, places[:0], (), stop=self.row)
 
     def parse(self, tokens: Tensor) -> tuple[pd.DataFrame, Array]:
         """Read rows of any layout, as ``free`` decoding emits them.

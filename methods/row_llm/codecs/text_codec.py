@@ -15,10 +15,10 @@ from transformers import PreTrainedTokenizerBase
 
 from harness.errors import Incompatible
 from harness.table import Column, Schema, format_cell
-from methods.row_llm.chunks import Chunks, ColumnChunks
-from methods.row_llm.columns import distinct, distinct_rows
-from methods.row_llm.numbers import NumberGrammar
-from methods.row_llm.reasons import (
+from methods.row_llm.codecs.chunks import Chunks, ColumnChunks
+from methods.row_llm.codecs.distinct import distinct, distinct_rows
+from methods.row_llm.codecs.number_grammar import NumberGrammar
+from methods.row_llm.codecs.reasons import (
     CUT,
     DUPLICATE_COLUMN,
     MISSING_COLUMN,
@@ -27,7 +27,7 @@ from methods.row_llm.reasons import (
     VALID,
     parse_number,
 )
-from methods.row_llm.sampling import Plan
+from methods.row_llm.codecs.row_layout import RowLayout
 
 Array = np.ndarray[Any, Any]
 SLACK = 4
@@ -187,7 +187,7 @@ class TextCodec:
         return [text[1:] if text.startswith(" ") else f"\n{text}" for text in rest]
 
     def read(self, index: int, text: str) -> tuple[Any, int]:
-        """A cell from its text, and what it is (:mod:`methods.row_llm.reasons`)."""
+        """A cell from its text, and what it is (:mod:`methods.row_llm.codecs.reasons`)."""
         column = self.schema.columns[index]
         if text == MISSING and self.missing[index]:
             return None, VALID
@@ -219,12 +219,12 @@ class TextCodec:
         schema = Schema.from_json(data["schema"])
         return cls(schema, tokenizer, data["categories"], grammars, data["missing"], data["longest"])
 
-    def free_plan(self, vocabulary: int, device: torch.device) -> Plan:
+    def free_plan(self, vocabulary: int, device: torch.device) -> RowLayout:
         """The layout for decoding without a template: anything until the end token."""
         places = torch.zeros(self.length, dtype=torch.int64, device=device)
         closers = torch.zeros(vocabulary, dtype=torch.bool, device=device)
         closers[self.end] = True
-        return Plan(places - 1, places, places + 2, closers, self.end, places[:0], (), stop=self.end)
+        return RowLayout(places - 1, places, places + 2, closers, self.end, places[:0], (), stop=self.end)
 
     def decode(self, values: Sequence[Array], cut: Array) -> tuple[pd.DataFrame, Array]:
         """Read sampled value tokens.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,46 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods.row_llm.automaton import Automaton
-from methods.row_llm.cache import BufferCache
+from methods.row_llm.codecs.automaton import Automaton
+from methods.row_llm.codecs.row_layout import RowLayout
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.decoding import draw, probabilities
-from methods.row_llm.fd_guide import FDGuide
-from methods.row_llm.model import Head
+from methods.row_llm.model.cache import BufferCache
+from methods.row_llm.model.logits_model import Head
+from methods.row_llm.sampling.draws import draw, probabilities
+from methods.row_llm.sampling.fd_guide import FDGuide
+from methods.row_llm.sampling.prefixes import apart, join, loose
 
 Array = np.ndarray[Any, Any]
-LOOSE = 2.0
-"""Rows per prefix below which sharing costs more (every split copies what the model remembers) than it saves."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a row looks like, token by token, after the row token.
-
-    Attributes:
-        forced: the token of each place, or −1 where it is sampled, shape (length,) for all rows or (rows, length).
-        column: the column each place belongs to, same shape.
-        offset: its place within the column: 0 the name, 1 the first token of the value, …; same shape.
-        closers: tokens after which a value is filled with ``filler``, boolean, shape (vocabulary,).
-        filler: the filler token.
-        places: where the value tokens of the columns, in schema order, stand, shape (width,) or (rows, width).
-        widths: value tokens of each column.
-        stop: the token that ends a row early, or ``None``.
-    """
-
-    forced: Tensor
-    column: Tensor
-    offset: Tensor
-    closers: Tensor
-    filler: int
-    places: Tensor
-    widths: Sequence[int]
-    stop: int | None = None
-
-    @property
-    def length(self) -> int:
-        """Tokens of a row."""
-        return self.forced.shape[-1]
 
 
 @dataclass
@@ -103,7 +73,7 @@ class Sampler:
     def __init__(
         self,
         head: Head,
-        plan: Plan,
+        plan: RowLayout,
         config: DecodingConfig,
         first: int,
         batch: int,
@@ -268,37 +238,3 @@ class Sampler:
         if table.dim() == 1:
             return table[place].expand(len(frontier.counts))
         return table[frontier.rows, place]
-
-
-def loose(counts: Array) -> bool:
-    """Whether few prefixes are still shared, by few rows."""
-    return bool(len(counts) < counts.sum() <= LOOSE * len(counts))
-
-
-def apart(counts: Array, device: torch.device) -> tuple[Tensor, Array]:
-    """Every row a prefix of its own: the prefix of each row, and counts of 1."""
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return torch.from_numpy(rows).to(device), np.ones(len(rows), dtype=np.int64)
-
-
-def join(
-    open_rows: Tensor, drawn: tuple[Tensor, Tensor, Array], forced: Tensor, counts: Array
-) -> tuple[Tensor, Tensor, Array]:
-    """Put the prefixes whose token was forced back among those that drew theirs.
-
-    Args:
-        open_rows: the prefixes that drew, shape (open,).
-        drawn: parents among ``open_rows``, tokens and counts (:func:`methods.row_llm.decoding.draw`).
-        forced: the forced token of each prefix, −1 for open ones, shape (prefixes,).
-        counts: rows that share each prefix, shape (prefixes,).
-
-    Returns:
-        parents among all prefixes in ascending order, tokens and counts.
-    """
-    parents, tokens, shared = open_rows[drawn[0]], drawn[1], drawn[2]
-    if len(open_rows) == len(forced):
-        return parents, tokens, shared
-    closed = (forced >= 0).nonzero().squeeze(1)
-    parents, order = torch.cat([parents, closed]).sort(stable=True)
-    tokens = torch.cat([tokens, forced[closed]])[order]
-    return parents, tokens, np.concatenate([shared, counts[closed.cpu().numpy()]])[order.cpu().numpy()]

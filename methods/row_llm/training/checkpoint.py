@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from methods.row_llm.model import Head
+from methods.row_llm.model.logits_model import Head
 
 
 @dataclass

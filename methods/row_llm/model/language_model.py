@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     AutoModelForCausalLM,
@@ -128,56 +128,3 @@ def precision(device: torch.device) -> Iterator[None]:
             return
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
             yield
-
-
-class Head:
-    """Runs the transformer and then the output layer only at the places where logits are needed.
-
-    Some architectures scale or cap logits after the output layer: where the parts do not give the model's own logits, the
-    whole model is run instead.
-    """
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self.body: nn.Module = inner.base_model
-        self.output: nn.Module = inner.get_output_embeddings()
-        self.split = self._same()
-
-    @property
-    def vocabulary(self) -> int:
-        """Tokens the model can emit; at least as many as its tokenizer knows."""
-        weight: Tensor = self.output.weight  # type: ignore[assignment]
-        return len(weight)
-
-    def _same(self) -> bool:
-        ids = torch.zeros((1, 2), dtype=torch.int64, device=self.model.device)
-        ids[0, 1] = 1
-        training = self.model.training
-        self.model.eval()
-        with torch.no_grad():
-            whole = self.model(input_ids=ids, use_cache=False).logits
-            parts = self.output(self.body(input_ids=ids, use_cache=False).last_hidden_state)
-        self.model.train(training)
-        return whole.shape == parts.shape and bool(torch.allclose(whole, parts.to(whole.dtype), atol=1e-5))
-
-    def logits(self, places: Tensor, tokens: Tensor | None = None, **inputs: Any) -> Tensor:
-        """Logits at flat ``places`` (row * length + position).
-
-        Args:
-            places: shape (places,).
-            tokens: whose logits are needed, shape (k,); ``None`` for the whole vocabulary.
-            inputs: of the model.
-
-        Returns:
-            shape (places, k) or (places, vocabulary).
-        """
-        if not self.split:
-            logits: Tensor = self.model(**inputs).logits.flatten(0, 1).index_select(0, places)
-        else:
-            hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, places)
-            if tokens is not None and type(self.output) is nn.Linear:  # other layers may do more than multiply
-                bias = self.output.bias
-                return nn.functional.linear(hidden, self.output.weight[tokens], None if bias is None else bias[tokens])
-            logits = self.output(hidden)
-        return logits if tokens is None else logits[:, tokens]

@@ -1,0 +1,1 @@
+"""Tables as tokens and back: how rows are written, what a value may hold, and where its tokens stand."""

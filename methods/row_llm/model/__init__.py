@@ -1,0 +1,1 @@
+"""The language models, run without computing what is not needed."""

@@ -1,0 +1,1 @@
+"""From token chunks to a trained model."""
