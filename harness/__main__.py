@@ -14,7 +14,7 @@ warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated
 
 def task(config: Any) -> None:
     """One job; what it needs is imported here, so that ``--help`` does not wait for it."""
-    from harness.app import run
+    from harness.cli.job import run
 
     run(config)
 
@@ -25,8 +25,10 @@ def main() -> int:
     os.environ["TABORDER_RUN_ID"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     import hydra
 
-    from harness import console, explain, grids
     from harness.__main__ import task  # by its importable name: workers of a sweep receive it
+    from harness.cli import ending as console
+    from harness.cli import mistakes as explain
+    from harness.cli import sweeper as grids
 
     command = hydra.main(version_base="1.3", config_path=str(explain.CONF), config_name="config")(task)
 

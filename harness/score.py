@@ -11,11 +11,11 @@ from typing import Any
 
 from harness.commands import Command
 from harness.errors import TabOrderError
-from harness.record import Score, finite
-from harness.scoretable import family_table, reasons, score_table
-from harness.scoring import Scored, Table, load_metrics, load_rules, score_tables
-from harness.store import write_atomic
-from harness.violations import broken_rows, write_broken
+from harness.metrics.external import Scored, Table, load_metrics, load_rules, score_tables
+from harness.metrics.row_violations import broken_rows, write_broken
+from harness.records.files import write_atomic
+from harness.records.record import Score, finite
+from harness.report.score_text import family_table, reasons, score_table
 
 SCORE_VERSION = 1
 

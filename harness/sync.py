@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.cli.display import overall
 from harness.commands import Command
-from harness.display import overall
 from harness.errors import TabOrderError
-from harness.store import ResultStore
+from harness.records.store import ResultStore
 from harness.tracking import WandbTracker
-from harness.tracking.attempt import Published
+from harness.tracking.publication import Published
 
 COMMAND = Command(
     "harness.sync",
@@ -44,7 +44,7 @@ DEFAULT_TIMEOUT = 60.0  # nobody waits for a cell here
 
 @dataclass
 class Outcome:
-    """How many runs ended how (:class:`harness.tracking.tracker.Published`), and what there is to say."""
+    """How many runs ended how (:class:`harness.tracking.wandb_tracker.Published`), and what there is to say."""
 
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -88,9 +88,9 @@ def sync(store: ResultStore, tracker: WandbTracker, output: Path) -> Outcome:
         where = f" {published.where}" if published.where else ""
         pace = overall(number, len(records), time.monotonic() - begin)
         print(f"[{pace}] {cell.dataset} {cell.generator} seed {cell.seed}: {published.how}{where}", flush=True)
-    from harness import leaderboard
+    from harness.report.leaderboard_files import write
 
-    leaderboard.write(store, output)
+    write(store, output)
     published = tracker.publish_leaderboard(records, store, output)
     outcome.add(published)
     print(f"leaderboard: {published.how}{f' {published.where}' if published.where else ''}", flush=True)

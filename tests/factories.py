@@ -13,10 +13,10 @@ import pandas as pd
 
 from harness.datasets import stored
 from harness.datasets.base import Dataset
-from harness.dependencies import FunctionalDependency
+from harness.dependencies.values import FunctionalDependency
 from harness.generator import Yield
-from harness.record import Cell, Cost, Record, Score
-from harness.store import ResultStore
+from harness.records.record import Cell, Cost, Record, Score
+from harness.records.store import ResultStore
 from harness.table import Column, Schema
 
 FD = "dependencies.fd_violation_rate"

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from harness.datasets.base import Dataset
-from harness.dependencies import FunctionalDependency
+from harness.dependencies.values import FunctionalDependency
 from harness.errors import TabOrderError
+from harness.records.files import safe_name
 from harness.seeding import rng
-from harness.store import safe_name
 from harness.table import Schema
 
 
@@ -90,7 +90,7 @@ def assemble(
         schema: of both tables.
         train: canonical.
         test: canonical.
-        rules: as in the dataset's YAML; :mod:`harness.rules` checks them.
+        rules: as in the dataset's YAML; :mod:`harness.datasets.rules` checks them.
         fds: ``{lhs, rhs, g3}`` mappings.
         condition: a column of the table.
         resources: files that rules need, by name.

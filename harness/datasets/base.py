@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.dependencies import FunctionalDependency
+from harness.dependencies.values import FunctionalDependency
 from harness.table import Schema
 
 
@@ -22,7 +22,7 @@ class Dataset:
         train: rows generators may see (after ``max_train_rows``).
         test: held-out rows; only the evaluator sees them.
         checksum: SHA-256 over schema, train and test content: equal content, equal checksum.
-        rules: declarative domain rules, as in the dataset's YAML (:mod:`harness.rules` reads them).
+        rules: declarative domain rules, as in the dataset's YAML (:mod:`harness.datasets.rules` reads them).
         fds: curated functional dependencies that hold in the real table.
         condition: the column whose categories condition the ``conditional`` metrics, or ``None``.
         resources: files rules and figures need (e.g. ``{"us_states": path of the .shp}``).

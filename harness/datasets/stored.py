@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from harness.datasets.base import Dataset
-from harness.dependencies import FunctionalDependency
+from harness.dependencies.values import FunctionalDependency
 from harness.errors import TabOrderError
-from harness.record import finite
-from harness.store import parquet_bytes, write_atomic
+from harness.records.files import parquet_bytes, write_atomic
+from harness.records.record import finite
 from harness.table import Schema
 
 DESCRIPTION = "dataset.json"

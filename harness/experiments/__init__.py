@@ -6,23 +6,17 @@ does the same for stored results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness import leaderboard
-from harness.environment import available_cpus
 from harness.errors import TabOrderError, choices
 from harness.experiments import budget, difficulty, orders, questions, settings, sizes
 from harness.experiments.study import Result, Study
-from harness.leaderboard import build
-from harness.record import Record
-from harness.standings import Policy
-from harness.store import ResultStore, write_atomic
-
-if TYPE_CHECKING:  # Hydra is not needed to draw from records
-    from harness.grids import Plan
-    from harness.sweep import JobOutcome
+from harness.ranking.load import build
+from harness.ranking.standings import Policy
+from harness.records.files import write_atomic
+from harness.records.record import Record
+from harness.records.store import ResultStore
 
 OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
     "rq1": questions.rq1,
@@ -37,60 +31,6 @@ OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
     "difficulty_context": difficulty.difficulty_context,
     "difficulty_statistic": difficulty.difficulty_statistic,
 }
-
-
-MOST_WORKERS = 4
-"""Processes that draw the experiments of one sweep."""
-
-
-def conclude(plan: Plan, outcomes: Mapping[int, JobOutcome], store: ResultStore, output: Path) -> Iterator[str]:
-    """Write leaderboard, report, tables, figures and answer of each experiment of a sweep from exactly the cells it asked for.
-
-    They go into ``output``, or ``output/<experiment>/`` when several were run together.
-
-    Args:
-        plan: which job belongs to which experiment.
-        outcomes: how the jobs ended, by number.
-        store: where their cells are, perhaps among others.
-        output: the folder.
-
-    Yields:
-        What to print: the leaderboard (of an experiment run alone) and the answer.
-    """
-    cells = {
-        name: frozenset(outcomes[number].cell for number in numbers if number in outcomes)
-        for name, numbers in plan.parts.items()
-    }
-    if len(cells) == 1:
-        for name, own in cells.items():
-            said, answer = _conclude(name, own, store, output)
-            yield from filter(None, (said, answer))
-        return
-    from joblib import Parallel, delayed  # the launcher's processes are still there and have imported what this needs
-
-    workers = min(len(cells), MOST_WORKERS, available_cpus())
-    made = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(_conclude)(name, own, store, output / name) for name, own in cells.items()
-    )
-    yield from filter(None, (answer for _, answer in made))
-
-
-def _conclude(name: str, cells: frozenset[str | None], store: ResultStore, folder: Path) -> tuple[str, str]:
-    """One experiment's files; returns its leaderboard and its answer as text, or why there is none."""
-    from harness.sweep import cell_name
-
-    def keep(record: Record) -> bool:
-        return cell_name(record.cell) in cells
-
-    said = ""
-    try:
-        said = leaderboard.write(store, folder, keep=keep)
-        if name not in OUTPUTS:
-            return said, ""
-        board, _ = leaderboard.load(store, keep=keep)
-        return said, f"{_draw(name, Study(board, store), folder)}Written to {folder}\n"
-    except TabOrderError as error:
-        return said, f"{name}: {error}"
 
 
 def write(
@@ -119,10 +59,15 @@ def write(
         raise TabOrderError(
             f"the store at {store.root} has no record for the experiment output '{name}': run its sweep first."
         )
-    return _draw(name, Study(build(records, policy), store), Path(output) / name)
+    return draw(name, Study(build(records, policy), store), Path(output) / name)
 
 
-def _draw(name: str, study: Study, folder: Path) -> str:
+def draw(name: str, study: Study, folder: Path) -> str:
+    """Write the files of one output into ``folder`` and return its answer.
+
+    Raises:
+        TabOrderError: when they cannot be written.
+    """
     result = OUTPUTS[name](study, folder)
     try:
         for table in result.tables:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.commands import Command
 from harness.experiments import OUTPUTS, write
-from harness.store import ResultStore
+from harness.records.store import ResultStore
 
 COMMAND = Command(
     "harness.experiments",

@@ -6,7 +6,6 @@ from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
-from harness import figures
 from harness.experiments.contrasts import contrast, gather, interval_text
 from harness.experiments.study import (
     FD_RATE,
@@ -21,10 +20,11 @@ from harness.experiments.study import (
     param,
 )
 from harness.experiments.tables import Entry, Table, file_name
-from harness.notes import plural
-from harness.standings import over_seeds
-from harness.statistics import Estimate
-from harness.units import Unit
+from harness.ranking.runs import Unit
+from harness.ranking.standings import over_seeds
+from harness.ranking.statistics import Estimate
+from harness.ranking.wording import plural
+from harness.report.figures import plots as figures
 
 FIDELITY = (
     ("column shapes", ("distribution.column_shapes",)),

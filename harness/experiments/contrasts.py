@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness import statistics as st
 from harness.experiments.tables import Entry, Table
-from harness.notes import plural
+from harness.ranking import statistics as st
+from harness.ranking.labels import flatten
+from harness.ranking.numbers import amount
+from harness.ranking.runs import Unit
+from harness.ranking.standings import Policy, over_seeds
+from harness.ranking.statistics import Estimate
+from harness.ranking.wording import plural
 from harness.seeding import rng
-from harness.standings import Policy, over_seeds
-from harness.statistics import Estimate
-from harness.texttable import amount
-from harness.units import Unit, flatten
 
 Factor = Callable[[Unit], str | None]
 Block = tuple[str, str]

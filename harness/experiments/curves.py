@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness import figures
 from harness.experiments.contrasts import (
     Contrast,
     Factor,
@@ -23,10 +22,11 @@ from harness.experiments.contrasts import (
 )
 from harness.experiments.study import FD_RATE, ORDER_PARAMS, RATE_LABEL, Result, Study, order_levels, order_of
 from harness.experiments.tables import Entry, Table
-from harness.notes import span
-from harness.standings import over_seeds
-from harness.statistics import Estimate
-from harness.units import Unit
+from harness.ranking.runs import Unit
+from harness.ranking.standings import over_seeds
+from harness.ranking.statistics import Estimate
+from harness.ranking.wording import span
+from harness.report.figures import plots as figures
 
 Points = dict[str, list[tuple[float, Estimate, int]]]
 

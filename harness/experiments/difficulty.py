@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.experiments.curves import Axis, curves
 from harness.experiments.study import Result, Study, evidence
-from harness.units import Unit, flatten
+from harness.ranking.labels import flatten
+from harness.ranking.runs import Unit
 
 
 def _number(unit: Unit, name: str) -> float | None:

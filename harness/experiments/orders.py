@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from harness import figures, figures_graph
 from harness.experiments.contrasts import by_table, contrast, contrast_table, tally, verdict
 from harness.experiments.study import (
     FD_RATE,
@@ -22,7 +21,9 @@ from harness.experiments.study import (
     order_values,
 )
 from harness.experiments.tables import file_name
-from harness.report.order import order_graph
+from harness.report.figures import graph as figures_graph
+from harness.report.figures import plots as figures
+from harness.report.views.order import order_graph
 
 PAIRS = (
     ("fixed_random", "random", "Fixed against fresh for every row"),

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import figures, figures_tables
 from harness.datasets import stored
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
 from harness.experiments.study import RULE_RATE, Result, Study, competitors
 from harness.experiments.tables import file_name
-from harness.report.maps import Atlas, atlas
-from harness.statistics import Estimate
-from harness.units import Unit
+from harness.ranking.runs import Unit
+from harness.ranking.statistics import Estimate
+from harness.report.figures import plots as figures
+from harness.report.figures import tables as figures_tables
+from harness.report.views.atlas import Atlas, atlas
 
 MOST_GENERATORS = 6
 MOST_KEYS_DRAWN = 12

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from harness import figures
 from harness.experiments.contrasts import Contrast, contrast, contrast_table, gather, same, verdict
 from harness.experiments.pictures import by_key, pictures
 from harness.experiments.study import (
@@ -21,7 +20,8 @@ from harness.experiments.study import (
     order_rows,
 )
 from harness.experiments.tables import Table
-from harness.statistics import Estimate
+from harness.ranking.statistics import Estimate
+from harness.report.figures import plots as figures
 
 CONDITIONAL = "conditional.distance"
 SNIFF = "detection.sniff_accuracy"

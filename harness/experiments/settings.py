@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from harness import figures
 from harness.experiments.contrasts import Factor, contrast, contrast_table, gather, renamed, verdict
 from harness.experiments.study import (
     FD_RATE,
@@ -23,9 +22,10 @@ from harness.experiments.study import (
     param,
 )
 from harness.experiments.tables import Table, file_name
-from harness.standings import over_seeds
-from harness.statistics import Estimate
-from harness.units import Unit
+from harness.ranking.runs import Unit
+from harness.ranking.standings import over_seeds
+from harness.ranking.statistics import Estimate
+from harness.report.figures import plots as figures
 
 DECODING = ("decoding", "temperature", "top_k", "top_p")
 

@@ -18,7 +18,8 @@ from harness.experiments.study import (
     size_of,
 )
 from harness.experiments.tables import Entry, Table
-from harness.units import Unit, flatten
+from harness.ranking.labels import flatten
+from harness.ranking.runs import Unit
 
 
 def model_of(unit: Unit) -> str | None:

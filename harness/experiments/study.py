@@ -9,12 +9,12 @@ from typing import Any
 
 from harness.experiments.contrasts import RULE, Contrast, Values, by_table, contrast, gather, renamed
 from harness.experiments.tables import Table
-from harness.notes import plural, sample_size
-from harness.report.svg import clipped
-from harness.standings import REFERENCES, Policy, Standings, over_seeds
-from harness.statistics import Estimate
-from harness.store import ResultStore
-from harness.units import Unit, flatten
+from harness.ranking.labels import flatten
+from harness.ranking.runs import Unit
+from harness.ranking.standings import REFERENCES, Policy, Standings, over_seeds
+from harness.ranking.statistics import Estimate
+from harness.ranking.wording import clipped, plural, sample_size
+from harness.records.store import ResultStore
 
 FD_RATE = "dependencies.fd_violation_rate"
 RULE_RATE = "rules.violation_rate"

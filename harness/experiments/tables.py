@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.leaderboard import safe_cell
-from harness.statistics import Estimate
-from harness.texttable import amount
+from harness.ranking.numbers import amount
+from harness.ranking.statistics import Estimate
+from harness.report.leaderboard_files import safe_cell
 
 Entry = str | int | float | Estimate | None
 

@@ -8,17 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.dependencies import (
-    Encoder,
-    FDViolation,
-    FunctionalDependency,
-    IntArray,
-    MiningResult,
-    any_violation,
-    g3_error,
-    mine,
-    violations,
-)
+from harness.dependencies.codes import Encoder, g3_error
+from harness.dependencies.mining import mine
+from harness.dependencies.values import FDViolation, FunctionalDependency, IntArray, MiningResult
+from harness.dependencies.violations import any_violation, violations
 from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
 from harness.metrics.encoding import codes
 from harness.metrics.encoding import encoder as shared_encoder
@@ -130,7 +123,7 @@ class FDSet:
       what holds in the synthetic table;
     - ``dependencies.fd_set_precision``: of those mined on the synthetic table, those that follow from what holds in training.
 
-    Mining leaves out keys and accidents by the thresholds of :class:`harness.dependencies.MiningOptions`; a dependency left out on
+    Mining leaves out keys and accidents by the thresholds of :class:`harness.dependencies.values.MiningOptions`; a dependency left out on
     one side still counts as holding there.
 
     Args:

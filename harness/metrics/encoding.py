@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.dependencies import Codes, Encoder, encode_column
+from harness.dependencies.codes import Codes, Encoder, encode_column
 from harness.metrics.base import EvalInput, NotComputable, Role
 from harness.table import Schema
 

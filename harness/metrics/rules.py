@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from harness.datasets.rules import Mask, Rule, parse_rules
 from harness.errors import TabOrderError
 from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
 from harness.metrics.encoding import codes
-from harness.rules import Mask, Rule, parse_rules
 
 
 @dataclass(frozen=True)

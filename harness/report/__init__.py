@@ -1,5 +1,1 @@
-"""One self-contained HTML file: leaderboard and a section per dataset, from records and stored tables alone."""
-
-from harness.report.page import page
-
-__all__ = ["page"]
+"""Drawn and written from standings: pages, figures, tables."""

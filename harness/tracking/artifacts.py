@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any
 
-from harness.record import Record, finite
-from harness.store import ResultStore
+from harness.records.record import Record, finite
+from harness.records.store import ResultStore
 
 Artifact = dict[str, Any]
 

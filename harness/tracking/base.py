@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.record import Cell, Record
-from harness.store import ResultStore
+from harness.records.record import Cell, Record
+from harness.records.store import ResultStore
 
 
 class Tracker(Protocol):

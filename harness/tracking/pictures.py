@@ -12,18 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from harness import figures, figures_graph, figures_tables
 from harness.datasets import stored
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
-from harness.notes import plural
-from harness.record import SCORED, Record
-from harness.report.maps import Atlas, atlas
-from harness.report.order import order_graph
-from harness.report.pairs import distances
-from harness.report.section import real_tables
-from harness.statistics import Estimate
-from harness.store import ResultStore
+from harness.ranking.statistics import Estimate
+from harness.ranking.wording import plural
+from harness.records.record import SCORED, Record
+from harness.records.store import ResultStore
+from harness.report.figures import graph as figures_graph
+from harness.report.figures import plots as figures
+from harness.report.figures import tables as figures_tables
+from harness.report.views.atlas import Atlas, atlas
+from harness.report.views.order import order_graph
+from harness.report.views.pairs import distances
+from harness.report.views.real import real_tables
 
 MOST_COLUMNS = 18
 MOST_ORDERED = 60

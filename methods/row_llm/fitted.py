@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from harness.dependencies import FunctionalDependency, MiningOptions, mine
+from harness.dependencies.mining import mine
+from harness.dependencies.values import FunctionalDependency, MiningOptions
 from harness.errors import Incompatible
 from harness.generator import Sample, Yield
 from harness.seeding import derive_seed, rng

@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 from pandas.testing import assert_frame_equal
 
 from harness.errors import Incompatible, TabOrderError
+from harness.execution.stages import build_generator
 from harness.generator import Context
 from harness.table import Column, Schema, conform
-from harness.worker import build
 
 pytestmark = [
     pytest.mark.slow,
@@ -72,7 +72,7 @@ def spec_of(name, **changes):
 
 def fitted(name, train, folder, seed=1, **changes):
     folder.mkdir()
-    generator = build(spec_of(name, **changes))
+    generator = build_generator(spec_of(name, **changes), None)
     generator.bind(Context(folder, 1, lambda *_, **__: None))
     generator.fit(train, SCHEMA, seed=seed)
     return generator
@@ -127,7 +127,7 @@ def test_tabular_argn_notes_that_it_stopped_early(train, tmp_path):
 
 def test_great_refuses_names_it_cannot_read_back(train, tmp_path):
     schema = Schema((Column("city is", "categorical"), SCHEMA["count"]))
-    generator = build(spec_of("great"))
+    generator = build_generator(spec_of("great"), None)
     generator.bind(Context(tmp_path, 1, lambda *_, **__: None))
     with pytest.raises(Incompatible, match="cannot read back column 'city is'"):
         generator.fit(train.rename(columns={"city": "city is"})[schema.names], schema, seed=0)
@@ -146,14 +146,14 @@ def test_great_delivers_fewer_rows_rather_than_never_ending(train, tmp_path):
 @pytest.mark.parametrize("name", TINY)
 def test_all_missing_tables_are_incompatible(name, train, tmp_path):
     narrow = Schema((SCHEMA["empty"],))
-    generator = build(spec_of(name))
+    generator = build_generator(spec_of(name), None)
     generator.bind(Context(tmp_path, 1, lambda *_, **__: None))
     with pytest.raises(Incompatible, match="all are missing throughout"):
         generator.fit(train[["empty"]], narrow, seed=0)
 
 
 def test_illegal_options_are_named_from_there(tmp_path, train):
-    generator = build(spec_of("great", width=63))
+    generator = build_generator(spec_of("great", width=63), None)
     generator.bind(Context(tmp_path, 1, lambda *_, **__: None))
     with pytest.raises(TabOrderError, match="width 63 must be a multiple of heads"):
         generator.fit(train, SCHEMA, seed=0)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from harness.datasets import load
-from harness.evaluate import evaluate
 from harness.metrics.encoding import resample_columns
-from harness.scoring import load_metrics
+from harness.metrics.evaluate import evaluate
+from harness.metrics.external import load_metrics
 
 SEEDS = range(10)
 

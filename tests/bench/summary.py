@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.environment import describe
+from harness.records.provenance import describe
 
 OUTPUT = Path(__file__).resolve().parents[2] / "results" / "benchmarks" / "bench.json"
 

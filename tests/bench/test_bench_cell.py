@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from harness.cell import Evaluation, Job, run_cell
-from harness.store import ResultStore
+from harness.execution.cell import Evaluation, Job, run_cell
+from harness.records.store import ResultStore
 from tests.contract.test_bad_generators import MODULE, SHAPES, dataset
 
 

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from harness.leaderboard import write
+from harness.report.leaderboard_files import write
 from tests.factories import at_level, make_dataset, make_full_store, make_record
 
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
 from harness.leaderboard import load, to_csv
-from harness.store import ResultStore, collector_paused
+from harness.records.store import ResultStore, collector_paused
 began, cpu = time.perf_counter(), time.process_time()
 with collector_paused():
     board, problems = load(ResultStore(sys.argv[1]))

@@ -16,13 +16,15 @@ import pandas as pd
 import pytest
 
 from harness.datasets import Dataset
-from harness.dependencies import Encoder, FunctionalDependency, violations
-from harness.evaluate import evaluate
+from harness.datasets.rules import parse_rules
+from harness.dependencies.codes import Encoder
+from harness.dependencies.values import FunctionalDependency
+from harness.dependencies.violations import violations
 from harness.metrics.base import Metric
 from harness.metrics.encoding import resample_columns
-from harness.record import Score
-from harness.rules import parse_rules
-from harness.scoring import load_metrics
+from harness.metrics.evaluate import evaluate
+from harness.metrics.external import load_metrics
+from harness.records.record import Score
 from harness.table import Column, Schema
 
 pytestmark = pytest.mark.bench

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.polygons import inside_polygons, load_polygons
+from harness.datasets.polygons import inside_polygons, load_polygons
 
 pytestmark = pytest.mark.bench
 

@@ -7,11 +7,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from harness.cell import Evaluation, Job, run_cell
 from harness.datasets import Dataset
 from harness.errors import TabOrderError
-from harness.isolation import Limits
-from harness.store import ResultStore
+from harness.execution.cell import Evaluation, Job, run_cell
+from harness.processes.isolation import Limits
+from harness.records.store import ResultStore
 from harness.table import Column, Schema, conform
 
 MODULE = "tests.contract.bad_generators"

@@ -6,13 +6,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from harness.cell import Evaluation, Job, run_cell
+from harness.cli.sweeper import plan
 from harness.datasets import load
+from harness.execution.cell import Evaluation, Job, run_cell
 from harness.experiments import OUTPUTS
-from harness.grids import plan
-from harness.isolation import Limits
-from harness.store import ResultStore
-from harness.worker import check
+from harness.processes.isolation import Limits
+from harness.records.store import ResultStore
+from harness.targets import check
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NEEDS_MORE = {"plugin", "in_context_llm"}

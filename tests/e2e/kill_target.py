@@ -3,8 +3,8 @@
 import sys
 import time
 
-from harness.cell import Evaluation, Job, run_cell
-from harness.store import ResultStore
+from harness.execution.cell import Evaluation, Job, run_cell
+from harness.records.store import ResultStore
 from tests.contract.bad_generators import Good
 from tests.contract.test_bad_generators import SHAPES, dataset
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import leaderboard
-from harness.cell import Evaluation, Job, run_cell
 from harness.datasets import stored
 from harness.errors import TabOrderError
-from harness.record import Record
-from harness.store import ResultStore
+from harness.execution.cell import Evaluation, Job, run_cell
+from harness.records.record import Record
+from harness.records.store import ResultStore
+from harness.report.leaderboard_files import write
 from tests.contract.test_bad_generators import MODULE, SHAPES, dataset
 from tests.e2e.test_command_line import QUICK, harness
 
@@ -47,7 +47,7 @@ def first(store: ResultStore) -> Path:
 def aggregated(store: ResultStore) -> tuple[list[str], str]:
     """The cells that count and all that is said, of the public command in this process."""
     output = store.root.parent / "out"
-    said = leaderboard.write(store, output)
+    said = write(store, output)
     data = json.loads((output / "leaderboard.json").read_text())
     assert "index.html" in {path.name for path in output.iterdir()}
     return [f"{row['label']}:{row['n_seeds']}" for row in data["generators"]], " ".join(said.split()) + str(
@@ -219,7 +219,7 @@ def test_what_a_power_cut_leaves_is_made_good(store, name, left):
 
 
 def test_files_are_on_disk_before_they_are_renamed_and_folders_after(tmp_path, monkeypatch):
-    from harness.store import write_atomic
+    from harness.records.files import write_atomic
 
     calls = []
     for name in ("fsync", "replace"):

@@ -12,8 +12,9 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from harness import app, sweep
 from harness.__main__ import main
+from harness.cli import callback as sweep
+from harness.cli import job as app
 from harness.datasets.writing import write_csv
 from harness.table import Schema
 

@@ -13,7 +13,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from harness.explain import CONF, checked
+from harness.cli.mistakes import CONF, checked
 
 ROOT = Path(__file__).resolve().parents[2]
 

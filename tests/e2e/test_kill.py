@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.record import Record
+from harness.records.record import Record
 from tests.e2e.test_command_line import QUICK, harness
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from harness.dependencies import FunctionalDependency
-from harness.leaderboard import write
+from harness.dependencies.values import FunctionalDependency
+from harness.report.leaderboard_files import write
 from harness.table import Column, Schema
 from tests.factories import FORMULA, HOSTILE, make_dataset, make_full_store, make_record
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from harness.store import ResultStore
+from harness.records.store import ResultStore
 from tests.e2e.test_command_line import harness
 from tests.factories import FD
 from tests.harness.test_tracking import CELL_FIGURES, images_of

@@ -14,8 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from harness.datasets import Dataset, available, load
-from harness.dependencies import mine
-from harness.rules import parse_rules
+from harness.datasets.rules import parse_rules
+from harness.dependencies.mining import mine
 from harness.table import Schema, conform
 
 MIRROR = os.environ.get("TABORDER_MIRROR")

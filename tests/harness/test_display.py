@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from harness.display import FOLDER_VARIABLE, Relay, SweepDisplay, overall
-from harness.progress import CellProgress
+from harness.cli.display import FOLDER_VARIABLE, Relay, SweepDisplay, overall
+from harness.execution.progress import CellProgress
 
 
 def screen(text):

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from harness import environments
-from harness.environments import Environment, EnvironmentFailed, ensure, packages_of, python_of
 from harness.errors import TabOrderError
+from harness.execution.environments import Environment, EnvironmentFailed, ensure, packages_of, python_of
 
 
 def write_wheel(folder, name):

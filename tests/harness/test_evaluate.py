@@ -16,14 +16,14 @@ import pytest
 
 from harness.datasets import Dataset, load
 from harness.errors import TabOrderError
-from harness.evaluate import evaluate
 from harness.metrics.base import EvalInput, NotComputable, Value
 from harness.metrics.coverage import DuplicateRows, MissingCategories
 from harness.metrics.encoding import resample_columns
+from harness.metrics.evaluate import evaluate
+from harness.metrics.external import load_metrics
 from harness.metrics.ml_efficacy import MLEfficacy
 from harness.metrics.privacy import ClosestRecord
-from harness.record import Score
-from harness.scoring import load_metrics
+from harness.records.record import Score
 from harness.table import Column, Schema, conform
 
 from .metric_inputs import dataset, frame, schema

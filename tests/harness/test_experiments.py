@@ -5,18 +5,19 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from harness.cli.conclude import conclude
+from harness.cli.outcomes import JobOutcome, cell_name
+from harness.cli.sweeper import Plan
 from harness.errors import TabOrderError
-from harness.experiments import OUTPUTS, conclude, write
+from harness.experiments import OUTPUTS, write
 from harness.experiments.__main__ import main
 from harness.experiments.contrasts import by_table, contrast, gather, numbers, same, tally, verdict
 from harness.experiments.study import Study, order_contrast, order_of
 from harness.experiments.tables import Table, file_name
-from harness.grids import Plan
-from harness.leaderboard import build
-from harness.standings import Policy
-from harness.statistics import Estimate
-from harness.store import ResultStore
-from harness.sweep import JobOutcome, cell_name
+from harness.ranking.load import build
+from harness.ranking.standings import Policy
+from harness.ranking.statistics import Estimate
+from harness.records.store import ResultStore
 from tests.factories import FD, HOSTILE, make_dataset, make_full_store, make_record, make_store
 from tests.harness.figure_texts import watch
 

@@ -5,9 +5,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 
+from harness.cli.mistakes import CONF, checked, explain
 from harness.errors import TabOrderError, choices
-from harness.explain import CONF, checked, explain
-from harness.worker import check
+from harness.targets import check
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from harness import figures, figures_graph, figures_tables
-from harness.figures_style import KEPT, MOST_SERIES, columns_of, on_lines, styles, wrapped
-from harness.report.maps import Atlas
-from harness.statistics import Estimate
+from harness.ranking.statistics import Estimate
+from harness.report.figures import graph as figures_graph
+from harness.report.figures import plots as figures
+from harness.report.figures import tables as figures_tables
+from harness.report.figures.style import KEPT, MOST_SERIES, columns_of, on_lines, styles, wrapped
+from harness.report.views.atlas import Atlas
 from tests.harness.figure_texts import covered, outside, watch
 
 STATES = [f"{a}{b}" for a in "ACFGIKM" for b in "ABCDEFG"]

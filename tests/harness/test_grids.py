@@ -1,7 +1,7 @@
 import pytest
 
+from harness.cli.sweeper import expand, plan
 from harness.errors import TabOrderError
-from harness.grids import expand, plan
 
 ARMS = {"dataset": "a,b", "generator": "x,y", "seed": "0,1"}
 ORDERS = {"dataset": "a", "generator": "y", "generator.order": "p,q", "seed": "0"}

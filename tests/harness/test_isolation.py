@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import isolation
-from harness.isolation import Limits, run_isolated
-from harness.redaction import Redactor
+from harness.processes import isolation
+from harness.processes.isolation import Limits, run_isolated
+from harness.records.redaction import Redactor
 from tests.processes import ends
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +109,7 @@ RUNNER = """
 import sys
 from pathlib import Path
 from harness import isolation
-from harness.isolation import Limits, run_isolated
+from harness.processes.isolation import Limits, run_isolated
 isolation.PRELOAD = ["tests.harness.slow_preload"] if sys.argv[1] == "add" else []
 name, pid, log, seconds = sys.argv[1:]
 payload = {"path": pid, "a": 1, "b": 2}

@@ -6,11 +6,14 @@ import sys
 import pytest
 
 from harness.errors import TabOrderError
-from harness.leaderboard import build, main, safe_cell, write
-from harness.notes import in_short, notes
-from harness.standings import Policy
-from harness.store import ResultStore
-from harness.units import normalised, units
+from harness.leaderboard import main
+from harness.ranking.families import normalised
+from harness.ranking.load import build
+from harness.ranking.remarks import in_short, notes
+from harness.ranking.runs import units
+from harness.ranking.standings import Policy
+from harness.records.store import ResultStore
+from harness.report.leaderboard_files import safe_cell, write
 from tests.factories import FD, grid, make_record, make_score, make_store
 
 # A hand-computed 3×3 matrix, one seed, full precision; overall level by dataset and generator:
@@ -170,7 +173,7 @@ def test_a_cell_lacking_a_metric_of_the_others_has_no_overall():
 
 
 def test_pareto_front_of_cost_and_quality():
-    from harness.record import Cost
+    from harness.records.record import Cost
 
     def cell(name, level, seconds):
         return make_record("a", name, level=level, cost=Cost(seconds, 1.0, 1.0, 1))
@@ -309,7 +312,7 @@ def test_command_line_in_a_fresh_process_loads_no_runner_or_torch(tmp_path):
     code = (
         "import sys; from harness.leaderboard import main; "
         f"assert main(['store.root={tmp_path / 'store'}', 'output={tmp_path / 'out'}']) == 0; "
-        "bad = {'torch', 'sdv', 'sdmetrics', 'sklearn', 'hydra', 'wandb', 'harness.cell'} & set(sys.modules); assert not bad, bad"
+        "bad = {'torch', 'sdv', 'sdmetrics', 'sklearn', 'hydra', 'wandb', 'harness.execution.cell'} & set(sys.modules); assert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from harness.progress import CellProgress, seconds
+from harness.execution.progress import CellProgress, seconds
 
 
 @pytest.mark.parametrize(

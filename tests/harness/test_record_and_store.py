@@ -11,8 +11,9 @@ import pytest
 
 from harness.errors import TabOrderError
 from harness.generator import Yield
-from harness.record import Cell, Cost, Record, Score
-from harness.store import ResultStore, parquet_bytes, safe_name, write_atomic
+from harness.records.files import parquet_bytes, safe_name, write_atomic
+from harness.records.record import Cell, Cost, Record, Score
+from harness.records.store import ResultStore
 
 CELL = Cell("toy", "copy", 0, 10, {"a": 1}, "baselines.resampling.Copy", "1", "c" * 64, "0123abcd")
 SCORE = Score("rules.violation_rate", 1, 0.25, "min", (0.0, 1.0), real=0.0, floor=0.5)
@@ -115,7 +116,7 @@ def test_equal_frames_give_equal_bytes():
 
 def test_a_lock_is_waited_for_and_dies_with_its_process(tmp_path):
     code = (
-        "import sys, time; from tests.harness.test_record_and_store import CELL; from harness.store import ResultStore\n"
+        "import sys, time; from tests.harness.test_record_and_store import CELL; from harness.records.store import ResultStore\n"
         f"with ResultStore({str(tmp_path)!r}).lock(CELL):\n print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=os.getcwd())

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.redaction import MASK, Redactor
+from harness.records.redaction import MASK, Redactor
 
 REDACTOR = Redactor(
     {"OPENAI_API_KEY": "sentinel-1", "HF_TOKEN": "hf", "MY_ENDPOINT": "sentinel-2", "PLAIN": "sentinel-3",

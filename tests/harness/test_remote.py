@@ -13,17 +13,17 @@ import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
-from harness import cell as cells
-from harness.cell import Evaluation, Job, run_cell
 from harness.datasets import Dataset
-from harness.environments import Environment, python_of
 from harness.errors import Incompatible, TabOrderError
+from harness.execution import cell as cells
+from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution.environments import Environment, python_of
+from harness.execution.remote_generator import RemoteCrash, RemoteError, RemoteGenerator
+from harness.execution.stages import build_generator
 from harness.generator import Context, Generator
-from harness.isolation import Limits
-from harness.remote import RemoteCrash, RemoteError, RemoteGenerator
-from harness.store import ResultStore
+from harness.processes.isolation import Limits
+from harness.records.store import ResultStore
 from harness.table import Column, Schema, conform
-from harness.worker import build
 from tests.harness import remote_generators
 
 ENVIRONMENT = {"name": "stand-in", "requirements": ["pandas==2.3.3"]}
@@ -133,12 +133,12 @@ def test_tracebacks_are_in_the_log(capfd):
 
 def test_a_spec_with_an_environment_is_built_remotely_and_checked_here():
     spec = {"_target_": "tests.harness.remote_generators.Echo", "label": "x", "environment": ENVIRONMENT}
-    generator = build(spec)
+    generator = build_generator(spec, None)
     assert isinstance(generator, RemoteGenerator)
     assert generator.arguments == {"label": "x"}
-    assert isinstance(build({**spec, "environment": None}), remote_generators.Echo)
+    assert isinstance(build_generator({**spec, "environment": None}, None), remote_generators.Echo)
     with pytest.raises(TabOrderError, match="unknown argument of"):
-        build({**spec, "lable": "x"})
+        build_generator({**spec, "lable": "x"}, None)
 
 
 def cell(how, root, **changes):
@@ -217,7 +217,7 @@ def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatc
     monkeypatch.setattr(cells, "ensure", making)
     monkeypatch.setattr(cells, "run_isolated", limited)
     assert cell("works", tmp_path).status == "ok"
-    assert order == ["made", "harness.worker:generate", "harness.worker:score"]
+    assert order == ["made", "harness.execution.stages:generate", "harness.execution.stages:score"]
 
 
 def test_the_process_there_dies_with_the_process_here(tmp_path):

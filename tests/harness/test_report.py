@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.leaderboard import load, write
-from harness.record import Cost
-from harness.report.charts import labelled
-from harness.report.columns import overlay, shares
-from harness.report.maps import atlas, frame_of, point_map
-from harness.report.order import arc_diagram, edges
-from harness.report.pairs import distances
-from harness.report.section import build_section
-from harness.report.svg import clipped, log_ticks, shortened, steps, tag, ticks
+from harness.ranking.load import load
+from harness.ranking.wording import clipped, shortened
+from harness.records.record import Cost
+from harness.report.html.charts import labelled
+from harness.report.html.columns import overlay
+from harness.report.html.maps import frame_of, point_map
+from harness.report.html.order import arc_diagram
+from harness.report.html.section import build_section
+from harness.report.html.svg import log_ticks, steps, tag, ticks
+from harness.report.leaderboard_files import write
+from harness.report.views.atlas import atlas
+from harness.report.views.order import edges
+from harness.report.views.pairs import distances
+from harness.report.views.shares import shares
 from harness.table import Column, Schema
 from tests.factories import (
     FORMULA,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from harness.datasets.rules import parse_rules
 from harness.errors import TabOrderError
-from harness.rules import parse_rules
 from harness.table import Column, Schema, conform
 
 SCHEMA = Schema(

@@ -13,9 +13,9 @@ import pytest
 
 from harness import score
 from harness.errors import TabOrderError
-from harness.scoretable import score_table
-from harness.scoring import load_metrics, load_rules, score_tables
-from harness.violations import broken_rows, row_violations
+from harness.metrics.external import load_metrics, load_rules, score_tables
+from harness.metrics.row_violations import broken_rows, row_violations
+from harness.report.score_text import score_table
 from tests.factories import make_score
 
 

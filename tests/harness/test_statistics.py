@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from harness import statistics as st
+from harness.ranking import statistics as st
 
 NAN = np.nan
 # Three datasets (rows) × three generators (columns), the seeds' mean, higher is better:

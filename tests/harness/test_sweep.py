@@ -1,6 +1,6 @@
 """The bookkeeping of sweeps."""
 
-from harness.sweep import NAME_LENGTH, name_of
+from harness.cli.callback import NAME_LENGTH, name_of
 
 WORDS = ["dataset=adult", "generator=tvae,ctgan", "seed=range(0,3)", "generator.epochs=4"]
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from harness import sync
-from harness.store import ResultStore
+from harness.records.store import ResultStore
 from tests.factories import FD, grid, make_dataset, make_full_store, make_record, make_store
 from tests.harness.test_tracking import CELL_FIGURES, KEY, images_of
 from tests.wandb_reader import offline_runs
@@ -171,7 +171,7 @@ def test_the_documented_sweep_makes_command_lines_that_compose(monkeypatch):
     from hydra.core.global_hydra import GlobalHydra
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-    from harness.explain import CONF, checked
+    from harness.cli.mistakes import CONF, checked
 
     sweep = yaml.safe_load((CONF.parent / "docs" / "wandb_sweep.yaml").read_text())
     assert create_sweep_command(sweep["command"])[-4:] == ["python", "-m", "harness", "${args_no_hyphens}"]
@@ -193,7 +193,7 @@ def test_a_real_agent_runs_a_cell_of_the_documented_sweep(tmp_path, monkeypatch)
     """`wandb sweep FILE`, then `wandb agent ID`, as the file says, against a server on the loopback; only the table is a small one."""
     import yaml
 
-    from harness.explain import CONF
+    from harness.cli.mistakes import CONF
 
     sweep = yaml.safe_load((CONF.parent / "docs" / "wandb_sweep.yaml").read_text())
     small = {"dataset": "simulated_base1", "dataset.max_train_rows": 200, "generator.epochs": 1}

@@ -21,9 +21,9 @@ from PIL import Image
 from harness.errors import TabOrderError
 from harness.tracking import NoTracker, WandbTracker
 from harness.tracking.artifacts import artifact_name
-from harness.tracking.describe import cell_run_id, describe_cell
-from harness.tracking.tracker import logged_in
-from harness.tracking.watch import Watch
+from harness.tracking.live import Watch
+from harness.tracking.run_description import cell_run_id, describe_cell
+from harness.tracking.wandb_tracker import logged_in
 from tests.factories import FD, make_dataset, make_full_store, make_record, make_store, make_table
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
@@ -424,7 +424,7 @@ def test_a_folder_that_cannot_be_written_is_a_note(record, store, tmp_path):
 
 def test_nothing_is_left_running_when_the_program_ends(record, store, tmp_path):
     script = (
-        "import sys; from pathlib import Path; from harness.store import ResultStore; from harness.tracking import WandbTracker\n"
+        "import sys; from pathlib import Path; from harness.records.store import ResultStore; from harness.tracking import WandbTracker\n"
         "store = ResultStore(sys.argv[1]); tracker = WandbTracker(mode='offline')\n"
         "print(tracker.publish(store.records()[0][0], store), tracker._client.pid)\n"
         "print('wandb' in sys.modules)"

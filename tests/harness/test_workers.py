@@ -7,9 +7,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from harness import environment, workers
-from harness.explain import CONF
-from harness.workers import Share, share_of, slot
+from harness.cli import resources as workers
+from harness.cli.mistakes import CONF
+from harness.cli.resources import Share, share_of, slot
+from harness.records import provenance as environment
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from harness.datasets import load
-from harness.environments import cache_folder
+from harness.execution.environments import cache_folder
 from tests.bench.gpu.cases import Bench, Entry, as_it_ships, great, sampling, teacher_forced, training
 from tests.bench.gpu.models import SIZES, TINY
 from tests.bench.peers.cases import short

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.environment import available_cpus, describe
-from harness.environments import cache_folder
+from harness.execution.environments import cache_folder
+from harness.records.provenance import available_cpus, describe
 from tests.bench.peers.cases import Entry, default, same_weights, training
 from tests.bench.peers.models import MILLION, Bench, config
 

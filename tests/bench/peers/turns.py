@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from harness.datasets.base import Dataset
+from harness.execution.remote_generator import RemoteGenerator
 from harness.generator import Context, Sample
-from harness.remote import RemoteGenerator
 from harness.table import Schema, conform
 
 HERE = {"name": "ours", "requirements": ["taborder==0"]}
@@ -141,8 +141,8 @@ def take_turns(sides: Mapping[str, Side], rows: Mapping[str, int], dataset: Data
 
 def fidelity(frame: pd.DataFrame, dataset: Dataset) -> dict[str, float | None]:
     """Scores of complete rows by the harness's evaluator: two shares of agreement with real test rows, and FD violations."""
-    from harness.evaluate import evaluate
-    from harness.scoring import load_metrics
+    from harness.metrics.evaluate import evaluate
+    from harness.metrics.external import load_metrics
 
     chosen = [metric for metric in load_metrics("default") if metric.name in METRICS]
     scores = evaluate(dataset, frame, metrics=chosen, seed=0)

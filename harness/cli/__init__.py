@@ -1,0 +1,1 @@
+"""Hydra: compose a configuration, launch its cells, show them, conclude a sweep."""

@@ -1,0 +1,1 @@
+"""Run one cell and store its record."""

@@ -1,0 +1,1 @@
+"""Child processes: bounded, heard, ended."""

@@ -1,0 +1,1 @@
+"""Records to standings: pure functions, no file and no process."""

@@ -1,0 +1,250 @@
+"""What has to be said beside the numbers: how they were made, what is missing, what they cannot show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.ranking.families import FAMILIES
+from harness.ranking.numbers import amount, bracket, chance, percent
+from harness.ranking.standings import Standings, sum_seconds
+from harness.ranking.wording import MOST_NAMED, listed, plural
+from harness.records.store import Problem
+
+SMALL = ("smoke", "small")
+
+FEW_DATASETS = 6
+"""Below this many, a two-sided signed-rank test cannot reach p = .05."""
+
+
+def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
+    """Sentences, most important first."""
+    return [
+        sentence
+        for sentence in (
+            _budgets(board),
+            _scale(board),
+            _policy(board),
+            *_evidence(board),
+            _told_apart(board),
+            _empty(board),
+            _references(board),
+            _failures(board),
+            _missing(board),
+            _incomplete(board),
+            _problems(problems),
+        )
+        if sentence
+    ]
+
+
+SURE = 0.95
+"""Posterior probability from which a difference is called shown."""
+
+
+def in_short(board: Standings) -> list[str]:
+    """What the numbers say, each with its uncertainty: who leads, who breaks fewest dependencies, what the cheapest good ones are."""
+    said = (_leader(board), _dependencies(board), _front(board)) if board.kept else ()
+    return [sentence for sentence in said if sentence]
+
+
+def _over(board: Standings) -> str:
+    seeds = {row.n_seeds for row in board.rows if row.label in board.ranked and row.n_seeds}
+    least, most = min(seeds, default=0), max(seeds, default=0)
+    trained = plural(most, "training seed") if least == most else f"{least} to {most} training seeds"
+    return f"{plural(len(board.kept), 'dataset')} × {trained}"
+
+
+def _leader(board: Standings) -> str:
+    if not board.pairs:
+        return ""
+    pair = board.pairs[0]
+    first = next(row for row in board.rows if row.label == pair.first)
+    lead = f"Best overall: {pair.first}, {bracket(first.overall)}; next is {pair.second}, {bracket(pair.difference)} behind"
+    outcome = pair.posterior
+    chances = (
+        f"better {chance(outcome.first)}, practically equal {chance(outcome.equal)}, worse {chance(outcome.second)}"
+    )
+    if len(board.kept) == 1:
+        said = f"on one dataset ({_over(board)}); other tables may order them differently"
+    elif len(board.kept) < FEW_DATASETS:
+        said = (
+            f"over {_over(board)}, too few to say what holds for other tables (posterior: {chances}; "
+            f"equal means within ±{board.policy.rope:g})"
+        )
+    elif outcome.first >= SURE:
+        said = f"over {_over(board)}: better on a table like these (posterior: {chances})"
+    else:
+        said = f"over {_over(board)}: that it is better is not shown (posterior: {chances}; equal means within ±{board.policy.rope:g})"
+    return f"{lead}, {said}."
+
+
+def _dependencies(board: Standings) -> str:
+    known = [
+        (row.fd_violation.value, row)
+        for row in board.rows
+        if row.fd_violation is not None and row.label in board.ranked
+    ]
+    if len(known) < 2:
+        return ""
+    (least, best), *_, (most, last) = sorted(known, key=lambda item: (item[0], item[1].label))
+    found = best.fd_violation
+    within = "" if found is None or found.low is None else f" [{percent(found.low)}, {percent(found.high)}]"
+    return (
+        f"Functional dependencies: {best.label} breaks them in fewest rows, {percent(least)}{within}; "
+        f"{last.label} in most, {percent(most)}."
+    )
+
+
+def _front(board: Standings) -> str:
+    front = sorted((sum_seconds(row), row.label) for row in board.rows if row.pareto)
+    if not front:
+        return ""
+    cheapest = listed([f"{label} ({amount(spent)} s)" for spent, label in front])
+    return f"Pareto front (◆: no other is both better and cheaper; seconds of fit and sample per cell): {cheapest}."
+
+
+def scales(board: Standings) -> list[str]:
+    """The budget scales the records say they were run at."""
+    return sorted({str(scale) for unit in board.units if (scale := unit.record.environment.get("scale"))})
+
+
+def provenance(board: Standings) -> str:
+    """Versions and machines the records were made with, at most three of each."""
+    said = []
+    for name, key in (
+        ("harness commit", "commit"),
+        ("Python", "python"),
+        ("processor", "cpu"),
+        ("budget scale", "scale"),
+    ):
+        environments = [unit.record.environment for unit in board.units]
+        found = sorted(
+            {
+                str(one[key])[: 10 if key == "commit" else None]
+                + (" with local changes" if key == "commit" and one.get("dirty") else "")
+                for one in environments
+                if one.get(key)
+            }
+        )
+        if found:
+            said.append(f"{name} {', '.join(found[:3])}{f' and {len(found) - 3} more' if len(found) > 3 else ''}")
+    return "; ".join(said)
+
+
+def _budgets(board: Standings) -> str:
+    found = scales(board)
+    if not any(scale in SMALL for scale in found):
+        return ""
+    mixed = " Records of different budgets are mixed here." if len(found) > 1 else ""
+    return f"Budgets: {', '.join(found)} — a demonstration, not a ranking.{mixed}"
+
+
+def _scale(board: Standings) -> str:
+    shown = [f for f in FAMILIES if any(f.key in row.families for row in board.rows)]
+    if not shown:
+        return "No normalised score is defined: the records hold no scores with anchors."
+    quality = ", ".join(f.title for f in shown if f.quality)
+    aside = "; privacy is shown beside it" if any(not f.quality for f in shown) else ""
+    return (
+        f"Scores: 0 = columns sampled independently (or the worst possible value), 1 = held-out real rows, clipped to [0, 1]; higher "
+        f"is better. Overall, the headline, is the mean of {quality}{aside}. FD viol is the raw share of rows that break a "
+        "dependency, lower is better. n = datasets × training seeds. Intervals are 95 %, bootstrapped over datasets, then seeds."
+    )
+
+
+def _policy(board: Standings) -> str:
+    dropped = [dataset for dataset in board.datasets if dataset not in board.kept]
+    if board.policy.missing == "worst":
+        return "Missing cells (missing=worst): each failed or absent cell counts 0 in averages and ranks."
+    said = "Missing cells (missing=drop): a dataset some generator did not finish is left out for all"
+    if not dropped:
+        return f"{said}; none was. Failed seeds of finished pairs are not counted in averages."
+    if not board.kept:
+        return (
+            f"{said}; no dataset is complete, so averages are over each generator's own datasets, are NOT comparable, and nothing "
+            "is ranked. Run the missing cells, or use missing=worst."
+        )
+    return f"{said}: {listed(dropped)}. Averages and ranks are over {plural(len(board.kept), 'dataset')}."
+
+
+def _evidence(board: Standings) -> list[str]:
+    if not board.kept:
+        return []
+    said = []
+    count = len(board.kept)
+    seeds = min((row.n_seeds for row in board.rows if row.n_seeds and not row.reference), default=0)
+    if count == 1:
+        said.append(
+            "One dataset: intervals cover seeds only; nothing here says how the order of generators would change on another table."
+        )
+    elif count < FEW_DATASETS:
+        least = 2.0 ** (1 - count)
+        said.append(
+            f"{count} datasets are few: a two-sided signed-rank test over them cannot go below p = {least:.3g}, so no p-values are "
+            "given; bootstrap intervals over so few are too narrow rather than too wide: read them as the least uncertainty."
+        )
+    if seeds == 1:
+        said.append(
+            "One training seed: the spread between trainings is not known; use at least 3 (better 5) to compare generators."
+        )
+    return said
+
+
+def _told_apart(board: Standings) -> str:
+    if board.critical_difference is None:
+        return ""
+    groups = "; ".join(", ".join(group) for group in board.cliques) or "none"
+    return (
+        f"Mean ranks closer than {board.critical_difference:.2f} are not told apart (Nemenyi, 5 %, "
+        f"{plural(len(board.kept), 'dataset')}): {groups}. Elo: {board.elo_anchor} has 1000; 400 more are odds of 10 to 1."
+    )
+
+
+def _empty(board: Standings) -> str:
+    if not board.empty:
+        return ""
+    return f"Without any scored cell and therefore not ranked, dropping no dataset: {listed(board.empty)} (missing=worst counts 0)."
+
+
+def _references(board: Standings) -> str:
+    shown = [row.label for row in board.rows if row.reference]
+    return (
+        f"Below the line, not ranked, the ends of the scale: {', '.join(shown)}."
+        if shown and len(shown) < len(board.rows)
+        else ""
+    )
+
+
+def _failures(board: Standings) -> str:
+    found = Counter((unit.record.status, unit.generator) for unit in board.units if unit.record.status != "ok")
+    if not found:
+        return ""
+    parts = [f"{generator} {status} ×{count}" for (status, generator), count in sorted(found.items())]
+    return f"Not ok: {listed(parts)} (of {plural(len(board.units), 'cell')})."
+
+
+def _missing(board: Standings) -> str:
+    if not board.missing:
+        return ""
+    total = len(board.datasets) * len(board.labels)
+    pairs = [f"{generator} on {dataset}" for dataset, generator in board.missing]
+    return f"Missing pairs, without any scored cell: {len(pairs)} of {total}: {listed(pairs)}."
+
+
+def _incomplete(board: Standings) -> str:
+    lacking = [unit for unit in board.units if unit.scored and unit.families and unit.overall is None]
+    if not lacking:
+        return ""
+    names = sorted({f"{unit.generator} on {unit.dataset}" for unit in lacking})
+    return f"Without an overall score, because a metric of the others is missing: {listed(names)}."
+
+
+def _problems(problems: Sequence[Problem]) -> str:
+    if not problems:
+        return ""
+    return (
+        "Not used: "
+        + "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:MOST_NAMED])
+        + (f"; and {len(problems) - MOST_NAMED} more." if len(problems) > MOST_NAMED else "")
+    )

@@ -1,0 +1,352 @@
+"""Units → standings: one row per generator with intervals, ranks and cost, and one row per (dataset, generator).
+
+Pure functions of records; :mod:`harness.leaderboard` writes what is built here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import Literal, get_args
+
+import numpy as np
+
+from harness.errors import TabOrderError, choices
+from harness.ranking import statistics as st
+from harness.ranking.families import FAMILIES, headline
+from harness.ranking.runs import Unit, units
+from harness.ranking.statistics import Array, Estimate
+from harness.records.record import Record
+from harness.seeding import rng
+
+Missing = Literal["drop", "worst"]
+
+REFERENCES = ("copy", "independent")
+"""Generators that mark the ends of the scale; shown, not ranked."""
+
+FD_METRIC = "dependencies.fd_violation_rate"
+ROPE = 0.01
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How to aggregate.
+
+    Attributes:
+        missing: ``drop`` leaves out, for all generators, each dataset on which some generator has no scored cell; ``worst``
+            keeps it and counts each failed or absent cell as 0.
+        draws: bootstrap draws.
+        seed: of the bootstrap.
+        anchor: generator (name or label) whose Elo rating is 1000; ``None``: ``independent`` where there is one, else the mean.
+        rope: differences in the overall score below this count as practically equal.
+    """
+
+    missing: Missing = "drop"
+    draws: int = 1000
+    seed: int = 0
+    anchor: str | None = None
+    rope: float = ROPE
+
+    def __post_init__(self) -> None:
+        if self.missing not in get_args(Missing):
+            raise TabOrderError(choices(self.missing, get_args(Missing), "missing policy"))
+        if self.draws < 1 or not 0 <= self.rope < 1:
+            raise TabOrderError(
+                f"draws must be at least 1 and rope in [0, 1), got draws={self.draws} rope={self.rope}."
+            )
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Mean seconds and tokens per scored cell, greatest memory, and accepted/attempted rows; ``None`` where unknown."""
+
+    fit_seconds: float | None
+    sample_seconds: float | None
+    peak_memory_bytes: int | None
+    peak_gpu_memory_bytes: int | None
+    tokens: float | None
+    yield_share: float | None
+
+    @property
+    def timed(self) -> bool:
+        """Whether the seconds of both fit and sample are known."""
+        return self.fit_seconds is not None and self.sample_seconds is not None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One generator, over all kept datasets (``dataset`` is ``None``) or on one dataset.
+
+    Attributes:
+        overall: mean of the quality families' normalised scores (0 like independent columns, 1 like real rows).
+        families: normalised score per family key.
+        mean_rank: among ranked generators over the kept datasets, 1 is best.
+        elo: Bradley–Terry rating; the policy's anchor has 1000.
+        fd_violation: raw mean violation rate of the curated FDs (lower is better).
+        ml: raw headline ML-efficacy measure, whose names are in ``ml_measures``.
+        failures: number of cells per status other than ``ok`` (``short_yield`` included, although it is scored).
+        pareto: no other ranked generator is both cheaper (fit + sample seconds) and better overall.
+    """
+
+    label: str
+    reference: bool
+    dataset: str | None
+    overall: Estimate | None
+    families: Mapping[str, Estimate]
+    cost: Costs
+    n_datasets: int
+    n_seeds: int
+    n_cells: int
+    failures: Mapping[str, int]
+    fd_violation: Estimate | None = None
+    ml: Estimate | None = None
+    ml_measures: tuple[str, ...] = ()
+    iqm: Estimate | None = None
+    mean_rank: Estimate | None = None
+    elo: Estimate | None = None
+    pareto: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two generators compared on the kept datasets: overall difference, P(a run of first beats one of second), posterior."""
+
+    first: str
+    second: str
+    difference: Estimate
+    improvement: Estimate
+    posterior: st.SignedRank
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Everything the leaderboard, report and figures show.
+
+    Attributes:
+        policy: how it was aggregated.
+        units: all records, labelled.
+        datasets: all dataset labels.
+        kept: those that enter averages and ranks.
+        labels: all generator labels.
+        ranked: those that compete: all but the references (unless there are no others) and, under ``missing=drop``, ``empty``.
+        empty: generators without any scored cell, which would otherwise have every dataset dropped.
+        rows: one per generator, best first, references last.
+        by_dataset: one per (dataset, generator).
+        pairs: comparisons, better first.
+        missing: (dataset, generator) pairs without any scored cell.
+        critical_difference: Nemenyi's, of mean ranks; ``None`` with fewer than two kept datasets or generators.
+        cliques: groups of generators whose mean ranks lie within it, best first.
+        elo_anchor: what is pinned at 1000.
+        cells: units by (dataset, generator).
+    """
+
+    policy: Policy
+    units: Sequence[Unit]
+    datasets: Sequence[str]
+    kept: Sequence[str]
+    labels: Sequence[str]
+    ranked: Sequence[str]
+    empty: Sequence[str] = ()
+    rows: Sequence[Row] = ()
+    by_dataset: Sequence[Row] = ()
+    pairs: Sequence[Pair] = ()
+    missing: Sequence[tuple[str, str]] = ()
+    critical_difference: float | None = None
+    cliques: Sequence[Sequence[str]] = ()
+    elo_anchor: str | None = None
+    cells: Mapping[tuple[str, str], Sequence[Unit]] = field(default_factory=dict)
+
+
+def collect(records: Iterable[Record], policy: Policy) -> Standings:
+    """Group records into cells and average them; :func:`harness.ranking.comparison.compare` adds ranks.
+
+    Raises:
+        TabOrderError: when there is no record.
+    """
+    found = units(records)
+    if not found:
+        raise TabOrderError("there are no records to aggregate: run a sweep into this store first.")
+    cells: dict[tuple[str, str], list[Unit]] = defaultdict(list)
+    for unit in found:
+        cells[unit.dataset, unit.generator].append(unit)
+    datasets = sorted({unit.dataset for unit in found})
+    references = {unit.generator for unit in found if unit.record.cell.generator in REFERENCES}
+    labels = sorted({unit.generator for unit in found})
+    tabled = {unit.generator for unit in found if unit.scored}
+    empty = [label for label in labels if label not in tabled and policy.missing == "drop"]
+    ranked = [label for label in labels if label not in references and label not in empty] or labels
+    empty = [label for label in empty if label not in ranked]
+    absent = [(d, g) for d in datasets for g in labels if not any(unit.scored for unit in cells.get((d, g), ()))]
+    broken = {d for d, g in absent if g in ranked}
+    kept = [d for d in datasets if policy.missing == "worst" or d not in broken]
+    board = Standings(policy, found, datasets, kept, labels, ranked, empty, missing=absent, cells=dict(cells))
+    columns = _columns(board, kept or datasets)
+    rows = [
+        _row(board, label, kept or datasets, {name: column[label] for name, column in columns.items()})
+        for label in labels
+    ]
+    by_dataset = [
+        replace(_row(board, label, [d], _cell_estimates(group)), dataset=d)
+        for (d, label), group in sorted(cells.items())
+    ]
+    return replace(board, rows=rows, by_dataset=by_dataset)
+
+
+def matrix(
+    board: Standings, datasets: Sequence[str], labels: Sequence[str], value: Callable[[Unit], float | None]
+) -> Array:
+    """Values as ``(datasets, labels, seeds)``, NaN-padded. Under ``missing=worst`` a failed or absent cell counts 0 wherever
+    another generator has a value on that dataset."""
+    lists: dict[tuple[int, int], list[float]] = {}
+    for d, dataset in enumerate(datasets):
+        defined = False
+        for g, label in enumerate(labels):
+            group = board.cells.get((dataset, label), ())
+            values = [value(unit) for unit in group]
+            lists[d, g] = [number for number in values if number is not None]
+            defined = defined or bool(lists[d, g])
+        if defined and board.policy.missing == "worst":
+            for g, label in enumerate(labels):
+                group = board.cells.get((dataset, label), ())
+                lists[d, g] += [0.0] * (sum(value(unit) is None for unit in group) if group else 1)
+    depth = max((len(values) for values in lists.values()), default=0)
+    result = np.full((len(datasets), len(labels), max(depth, 1)), np.nan)
+    for (d, g), numbers in lists.items():
+        result[d, g, : len(numbers)] = numbers
+    return result
+
+
+def over_seeds(values: Sequence[float], bounds: tuple[float | None, float | None] = (None, None)) -> Estimate:
+    """Mean over seeds of one cell with Student's t interval, cut at the metric's bounds.
+
+    There is no interval from a single seed or from equal values.
+    """
+    mean = fmean(values)
+    squares = sum((value - mean) ** 2 for value in values)
+    spread = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else 0.0
+    if spread <= st.ROUNDING:
+        return Estimate(mean)
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(values) - 1, (1 + st.LEVEL) / 2)) * spread / len(values) ** 0.5
+    least, most = bounds
+    low, high = mean - half, mean + half
+    return Estimate(mean, low if least is None else max(low, least), high if most is None else min(high, most))
+
+
+def _raw_ml(unit: Unit) -> float | None:
+    score = headline(unit.scores, FAMILIES[0].components[0])
+    return None if score is None else score.value
+
+
+COLUMNS: Mapping[str, Callable[[Unit], float | None]] = {
+    "overall": lambda unit: unit.overall,
+    **{family.key: lambda unit, key=family.key: unit.families.get(key) for family in FAMILIES},  # type: ignore[misc]
+    "fd_violation": lambda unit: unit.value(FD_METRIC),
+    "ml": _raw_ml,
+}
+BOUNDS: Mapping[str, tuple[float | None, float | None]] = {"ml": (None, 1.0)}
+"""Of columns that are not shares: the headline ML-efficacy measures, roc_auc and r2, are at most 1."""
+
+RAW = ("fd_violation", "ml")
+"""Columns in the metric's own unit: no failed cell is counted as 0 there, whatever the policy."""
+
+
+def _columns(board: Standings, datasets: Sequence[str]) -> dict[str, dict[str, Estimate | None]]:
+    """Average every column over datasets (those on which every ranked generator has it, if any) with bootstrap intervals.
+
+    Columns that are defined for the same runs are resampled together.
+    """
+    ranked = [board.labels.index(label) for label in board.ranked]
+    found: dict[str, dict[str, Estimate | None]] = {}
+    together: dict[bytes, list[tuple[str, Array]]] = defaultdict(list)
+    for name, value in COLUMNS.items():
+        policy = replace(board.policy, missing="drop") if name in RAW else board.policy
+        values = matrix(replace(board, policy=policy), datasets, board.labels, value)
+        have = st.present(values)
+        whole = have[:, ranked].all(axis=1)
+        used = whole if whole.any() else have.any(axis=1)
+        if used.any():
+            together[used.tobytes() + np.isnan(values[used]).tobytes()].append((name, values[used]))
+        else:
+            found[name] = dict.fromkeys(board.labels)
+    for group in together.values():
+        stacked = np.stack([values for _, values in group], axis=3)
+        samples = st.hierarchical_bootstrap(stacked, board.policy.draws, rng(board.policy.seed, "leaderboard", "mean"))
+        for index, (name, values) in enumerate(group):
+            found[name] = _averages(board.labels, st.seed_means(values), samples[..., index])
+    return found
+
+
+def _averages(labels: Sequence[str], means: Array, samples: Array) -> dict[str, Estimate | None]:
+    """Means over datasets of ``(D, L)`` with the intervals of ``(draws, D, L)``."""
+    return {
+        label: None
+        if np.isnan(means[:, g]).all()
+        else st.estimate(float(np.nanmean(means[:, g])), _mean(samples[:, :, g]))
+        for g, label in enumerate(labels)
+    }
+
+
+def _mean(samples: Array) -> Array:
+    """Mean over datasets of ``(draws, D)``, NaN where a draw has none."""
+    counts = np.sum(~np.isnan(samples), axis=1)
+    return np.where(counts > 0, np.nansum(samples, axis=1) / np.maximum(counts, 1), np.nan)
+
+
+def _cell_estimates(group: Sequence[Unit]) -> dict[str, Estimate | None]:
+    found = {name: [v for v in map(value, group) if v is not None] for name, value in COLUMNS.items()}
+    return {
+        name: over_seeds(values, BOUNDS.get(name, (0.0, 1.0))) if values else None for name, values in found.items()
+    }
+
+
+def _row(board: Standings, label: str, datasets: Sequence[str], found: Mapping[str, Estimate | None]) -> Row:
+    group = [unit for dataset in datasets for unit in board.cells.get((dataset, label), ())]
+    everywhere = [unit for dataset in board.datasets for unit in board.cells.get((dataset, label), ())]
+    counted = group if len(datasets) == 1 else everywhere
+    scored = [unit for unit in group if unit.scored]
+    measured = [headline(unit.scores, FAMILIES[0].components[0]) for unit in scored]
+    return Row(
+        label=label,
+        reference=label not in board.ranked and label not in board.empty,
+        dataset=None,
+        overall=found["overall"],
+        families={f.key: estimate for f in FAMILIES if (estimate := found[f.key]) is not None},
+        cost=costs(scored),
+        n_datasets=len({unit.dataset for unit in scored}),
+        n_seeds=len({unit.record.cell.seed for unit in scored}),
+        n_cells=len(counted),
+        failures=dict(sorted(Counter(u.record.status for u in counted if u.record.status != "ok").items())),
+        fd_violation=found["fd_violation"],
+        ml=found["ml"],
+        ml_measures=tuple(sorted({score.metric for score in measured if score is not None})),
+    )
+
+
+def costs(scored: Sequence[Unit]) -> Costs:
+    """Cost of the cells that ended with a table."""
+    records = [unit.record for unit in scored]
+    fit = [r.cost.fit_seconds for r in records if r.cost.fit_seconds is not None]
+    sample = [r.cost.sample_seconds for r in records if r.cost.sample_seconds is not None]
+    memory = [r.cost.peak_memory_bytes for r in records if r.cost.peak_memory_bytes is not None]
+    on_gpu = [r.cost.peak_gpu_memory_bytes for r in records if r.cost.peak_gpu_memory_bytes is not None]
+    rows = [r.yield_ for r in records if r.yield_ is not None]
+    tokens = [y.tokens for y in rows if y.tokens is not None]
+    attempted = sum(y.attempted for y in rows)
+    return Costs(
+        fit_seconds=fmean(fit) if fit else None,
+        sample_seconds=fmean(sample) if sample else None,
+        peak_memory_bytes=max(memory) if memory else None,
+        peak_gpu_memory_bytes=max(on_gpu) if on_gpu else None,
+        tokens=fmean(tokens) if tokens else None,
+        yield_share=sum(y.accepted for y in rows) / attempted if attempted else None,
+    )
+
+
+def sum_seconds(row: Row) -> float:
+    """Seconds of fit and sample per cell of a row that has both."""
+    return (row.cost.fit_seconds or 0.0) + (row.cost.sample_seconds or 0.0)

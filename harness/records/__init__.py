@@ -1,0 +1,1 @@
+"""One cell's account, and the store it lies in."""

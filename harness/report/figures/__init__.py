@@ -1,0 +1,1 @@
+"""Figures for papers: PNG and SVG."""
