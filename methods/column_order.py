@@ -36,9 +36,7 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from harness.dependencies import hyfd
-from harness.dependencies.mining import mine
-from harness.dependencies.values import FunctionalDependency, MiningOptions, MiningResult
+from harness.dependencies import FunctionalDependency, MiningOptions, MiningResult, hyfd, mine
 from harness.errors import TabOrderError, choices
 from harness.seeding import rng
 from harness.table import Schema

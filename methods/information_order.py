@@ -25,8 +25,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from harness.dependencies.codes import Codes, Encoder, count_pairs
-from harness.dependencies.values import IntArray
+from harness.dependencies import Codes, Encoder, IntArray, count_pairs
 from harness.seeding import rng
 from harness.table import Schema
 

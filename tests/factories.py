@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.datasets import stored
 from harness.datasets.base import Dataset
-from harness.dependencies.values import FunctionalDependency
+from harness.dependencies import FunctionalDependency
 from harness.generator import Yield
 from harness.records.record import Cell, Cost, Record, Score
 from harness.records.store import ResultStore

@@ -38,11 +38,22 @@ def run(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     own = table(out)
     for launcher, words in LAUNCHERS.items():
-        for dataset in (("dataset=regions,simulated_base5",), ("dataset=csv", f"dataset.train={own}", "dataset.target=kids")):
+        for dataset in (
+            ("dataset=regions,simulated_base5",),
+            ("dataset=csv", f"dataset.train={own}", "dataset.target=kids"),
+        ):
             for names, budget in {PLAIN: (), **BUDGETED}.items():
                 command = [sys.executable, "-m", "harness", "-m", *dataset, "dataset.max_train_rows=200", "n_rows=60"]
-                command += ["evaluation=quick", "tracker=none", "limits.threads=1", "seed=3", f"store.root={out / launcher}"]
-                subprocess.run([*command, f"generator={names}", *budget, *words], cwd=out, capture_output=True, check=False)
+                command += [
+                    "evaluation=quick",
+                    "tracker=none",
+                    "limits.threads=1",
+                    "seed=3",
+                    f"store.root={out / launcher}",
+                ]
+                subprocess.run(
+                    [*command, f"generator={names}", *budget, *words], cwd=out, capture_output=True, check=False
+                )
     facts: dict[str, object] = {}
     for launcher in LAUNCHERS:
         root = out / launcher
@@ -53,18 +64,29 @@ def run(out: Path) -> None:
             for score in record["scores"]:
                 score.pop("seconds", None)
             record.get("generator_info", {}).pop("curve", None)
-            text = re.sub(r"\"(seconds|rows_per_second|tokens_per_second|checksum_of_text|checksum)\": [^,}]+", "", json.dumps(record, sort_keys=True))
+            text = re.sub(
+                r"\"(seconds|rows_per_second|tokens_per_second|checksum_of_text|checksum)\": [^,}]+",
+                "",
+                json.dumps(record, sort_keys=True),
+            )
             table_bytes = path.with_name("synthetic.parquet")
             digest = hashlib.sha256(table_bytes.read_bytes()).hexdigest() if table_bytes.exists() else None
             facts[f"{launcher}/{path.parent.relative_to(root)}"] = [record["status"], digest, text]
-        subprocess.run([sys.executable, "-m", "harness.leaderboard", f"store.root={root}", f"output={out / 'board'}"], cwd=out, capture_output=True, check=False)
+        subprocess.run(
+            [sys.executable, "-m", "harness.leaderboard", f"store.root={root}", f"output={out / 'board'}"],
+            cwd=out,
+            capture_output=True,
+            check=False,
+        )
         page = (out / "board" / "index.html").read_text()
         facts[f"{launcher}/page headings"] = re.findall(r"<h[123][^>]*>(.*?)</h", page)
         board = json.loads((out / "board" / "leaderboard.json").read_text())
         for row in (*board["generators"], *board["by_dataset"]):
             row.pop("cost", None)
             row.pop("pareto", None)
-        facts[f"{launcher}/board"] = {key: board[key] for key in ("generators", "by_dataset", "pairs", "families", "missing")}
+        facts[f"{launcher}/board"] = {
+            key: board[key] for key in ("generators", "by_dataset", "pairs", "families", "missing")
+        }
     (out / "facts.json").write_text(json.dumps(facts, indent=1, sort_keys=True))
 
 

@@ -3,7 +3,7 @@
 Importing this package is light; mining's search and desbordante are imported by :func:`mine` alone.
 """
 
-from harness.dependencies.codes import Codes, Encoder, encode_column, g3_error, join
+from harness.dependencies.codes import Codes, Encoder, count_pairs, encode_column, g3_error, join
 from harness.dependencies.mining import mine
 from harness.dependencies.values import (
     Backend,
@@ -27,6 +27,7 @@ __all__ = [
     "MiningOptions",
     "MiningResult",
     "any_violation",
+    "count_pairs",
     "encode_column",
     "g3_error",
     "join",

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from harness.dependencies.mining import mine
-from harness.dependencies.values import FunctionalDependency, MiningOptions
+from harness.dependencies import FunctionalDependency, MiningOptions, mine
 from harness.errors import Incompatible
 from harness.generator import Sample, Yield
 from harness.seeding import derive_seed, rng

@@ -10,10 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.dependencies.codes import Encoder
-from harness.dependencies.mining import mine
-from harness.dependencies.values import FunctionalDependency
-from harness.dependencies.violations import any_violation, violations
+from harness.dependencies import Encoder, FunctionalDependency, any_violation, mine, violations
 from harness.table import Column, Schema
 
 pytestmark = pytest.mark.bench

@@ -17,9 +17,7 @@ import pytest
 
 from harness.datasets import Dataset
 from harness.datasets.rules import parse_rules
-from harness.dependencies.codes import Encoder
-from harness.dependencies.values import FunctionalDependency
-from harness.dependencies.violations import violations
+from harness.dependencies import Encoder, FunctionalDependency, violations
 from harness.metrics.base import Metric
 from harness.metrics.encoding import resample_columns
 from harness.metrics.evaluate import evaluate

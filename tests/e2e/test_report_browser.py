@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from harness.dependencies.values import FunctionalDependency
+from harness.dependencies import FunctionalDependency
 from harness.report.leaderboard_files import write
 from harness.table import Column, Schema
 from tests.factories import FORMULA, HOSTILE, make_dataset, make_full_store, make_record

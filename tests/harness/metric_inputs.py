@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness.datasets import Dataset
-from harness.dependencies.values import FunctionalDependency
+from harness.dependencies import FunctionalDependency
 from harness.metrics.base import EvalInput, Metric, Value
 from harness.table import Column, Kind, Schema, Task, conform
 

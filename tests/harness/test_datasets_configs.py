@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 
 from harness.datasets import Dataset, available, load
 from harness.datasets.rules import parse_rules
-from harness.dependencies.mining import mine
+from harness.dependencies import mine
 from harness.table import Schema, conform
 
 MIRROR = os.environ.get("TABORDER_MIRROR")

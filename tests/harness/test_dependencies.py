@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.dependencies.codes import Encoder, count_pairs, g3_error
-from harness.dependencies.values import FunctionalDependency
-from harness.dependencies.violations import any_violation, violations
+from harness.dependencies import Encoder, FunctionalDependency, any_violation, count_pairs, g3_error, violations
 from harness.errors import TabOrderError
 from harness.table import Column, Schema, conform
 

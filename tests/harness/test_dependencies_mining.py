@@ -11,11 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.dependencies import hyfd
-from harness.dependencies.codes import Encoder, count_pairs, g3_error
-from harness.dependencies.mining import mine
-from harness.dependencies.values import FunctionalDependency, MiningOptions
-from harness.dependencies.violations import violations
+from harness.dependencies import (
+    Encoder,
+    FunctionalDependency,
+    MiningOptions,
+    count_pairs,
+    g3_error,
+    hyfd,
+    mine,
+    violations,
+)
 from harness.errors import TabOrderError
 from harness.table import Column, Schema, conform, infer_column
 

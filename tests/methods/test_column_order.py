@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.dependencies import hyfd
-from harness.dependencies.values import FunctionalDependency, MiningOptions
+from harness.dependencies import FunctionalDependency, MiningOptions, hyfd
 from harness.errors import TabOrderError
 from harness.table import Column, Schema, conform
 from methods.column_order import POLICIES, ColumnOrder, column_order, distil, sort_columns

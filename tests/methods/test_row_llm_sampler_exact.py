@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from harness.dependencies.values import FunctionalDependency
+from harness.dependencies import FunctionalDependency
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
 from methods.row_llm.codecs.constraints import table_automaton

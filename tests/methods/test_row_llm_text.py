@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from harness.dependencies.values import FunctionalDependency
+from harness.dependencies import FunctionalDependency
 from harness.errors import Incompatible, TabOrderError
 from harness.seeding import global_seed
 from harness.table import Column, Schema

@@ -11,8 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from harness.dependencies.values import FunctionalDependency
-from harness.dependencies.violations import violations
+from harness.dependencies import FunctionalDependency, violations
 from harness.table import Schema, conform, format_cell
 
 MULTIPLIER = 6364136223846793005

@@ -14,7 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.datasets.base import Dataset
-from harness.dependencies.violations import violations
+from harness.dependencies import violations
 from harness.generator import Context
 from methods.row_llm import RowLLM
 from methods.row_llm.codecs.table_codec import TableCodec
