@@ -8,7 +8,7 @@ import pytest
 from harness.records.store import ResultStore
 from tests.e2e.test_command_line import harness
 from tests.factories import FD
-from tests.harness.test_tracking import CELL_FIGURES, images_of
+from tests.harness.tracking.test_tracking import CELL_FIGURES, images_of
 from tests.wandb_reader import offline_runs
 
 WORDS = (

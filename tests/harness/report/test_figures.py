@@ -14,7 +14,7 @@ from harness.report.figures import plots as figures
 from harness.report.figures import tables as figures_tables
 from harness.report.figures.style import KEPT, MOST_SERIES, columns_of, on_lines, styles, wrapped
 from harness.report.views.atlas import Atlas
-from tests.harness.figure_texts import covered, outside, watch
+from tests.harness.report.figure_texts import covered, outside, watch
 
 STATES = [f"{a}{b}" for a in "ACFGIKM" for b in "ABCDEFG"]
 GENERATORS = ["real", "permutation_aware_llm", "random_order_llm", "ctgan", "tvae", "gaussian_copula",

@@ -116,7 +116,7 @@ def test_equal_frames_give_equal_bytes():
 
 def test_a_lock_is_waited_for_and_dies_with_its_process(tmp_path):
     code = (
-        "import sys, time; from tests.harness.test_record_and_store import CELL; from harness.records.store import ResultStore\n"
+        "import sys, time; from tests.harness.records.test_store import CELL; from harness.records.store import ResultStore\n"
         f"with ResultStore({str(tmp_path)!r}).lock(CELL):\n print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=os.getcwd())

@@ -24,7 +24,7 @@ from methods.row_llm.codecs.text_codec import TextCodec, escape, escape_name, un
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.text_sampler import TextSampler
-from tests.methods.row_llm_exact import Exact, p_value
+from tests.methods.row_llm.exact import Exact, p_value
 
 CPU = torch.device("cpu")
 N = 20_000

@@ -19,7 +19,7 @@ from methods.row_llm.config import DecodingConfig
 from methods.row_llm.sampling.aligned_sampler import Sampler
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.row_source import RowSource
-from tests.methods.row_llm_exact import Exact, Row, p_value
+from tests.methods.row_llm.exact import Exact, Row, p_value
 
 N = 20_000
 SCHEMA = Schema((Column("a", "categorical"), Column("n", "integer"), Column("b", "categorical")))

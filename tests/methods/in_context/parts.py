@@ -11,7 +11,7 @@ import pandas as pd
 from harness.table import Column, Schema, conform
 from methods.in_context import InContextLLM
 from methods.in_context.rows import domains
-from tests.methods.llm_server import Server
+from tests.methods.in_context.llm_server import Server
 
 SCHEMA = Schema(
     (Column("state", "categorical"), Column("bird", "categorical"), Column("n", "integer"), Column("lat", "float", 1))

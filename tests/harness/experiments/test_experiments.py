@@ -19,7 +19,7 @@ from harness.ranking.standings import Policy
 from harness.ranking.statistics import Estimate
 from harness.records.store import ResultStore
 from tests.factories import FD, HOSTILE, make_dataset, make_full_store, make_record, make_store
-from tests.harness.figure_texts import watch
+from tests.harness.report.figure_texts import watch
 
 
 def arm(dataset, order, seed, rate, **changes):

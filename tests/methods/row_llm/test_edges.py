@@ -13,7 +13,7 @@ import pytest
 from harness.generator import Sample
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
-from tests.methods.test_row_llm_text import pretrained_folder
+from tests.methods.row_llm.test_text import pretrained_folder
 
 NASTY = [
     "a, b",
@@ -168,7 +168,7 @@ def test_fd_constrained_has_no_violation_with_composite_and_cyclic_dependencies(
 SCRIPT = """
 import hashlib, sys
 from methods.row_llm import RowLLM
-from tests.methods.test_row_llm_edges import dependent
+from tests.methods.row_llm.test_edges import dependent
 frame, schema = dependent()
 names = sys.argv[2:]
 generator = RowLLM(sys.argv[1], given_order=names or None, epochs=2, device="cpu")

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import Incompatible, TabOrderError
 from harness.generator import ContextAware, Describes, Generator
 from methods.in_context import InContextLLM
-from tests.methods.in_context_parts import SCHEMA, TRAIN, assert_accounts, fitted, local
+from tests.methods.in_context.parts import SCHEMA, TRAIN, assert_accounts, fitted, local
 
 
 def test_protocols(rubbish: Path) -> None:

@@ -24,7 +24,7 @@ from harness.generator import Context, Generator
 from harness.processes.isolation import Limits
 from harness.records.store import ResultStore
 from harness.table import Column, Schema, conform
-from tests.harness import remote_generators
+from tests.harness.execution import remote_generators
 
 ENVIRONMENT = {"name": "stand-in", "requirements": ["pandas==2.3.3"]}
 SCHEMA = Schema((Column("a is", "categorical"), Column("n", "integer"), Column("é", "float", 2)))
@@ -50,7 +50,7 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def remote(name, **arguments):
-    return RemoteGenerator(f"tests.harness.remote_generators.{name}", arguments, ENVIRONMENT)
+    return RemoteGenerator(f"tests.harness.execution.remote_generators.{name}", arguments, ENVIRONMENT)
 
 
 def test_tables_yield_progress_and_facts_cross_unchanged(tmp_path):
@@ -132,7 +132,7 @@ def test_tracebacks_are_in_the_log(capfd):
 
 
 def test_a_spec_with_an_environment_is_built_remotely_and_checked_here():
-    spec = {"_target_": "tests.harness.remote_generators.Echo", "label": "x", "environment": ENVIRONMENT}
+    spec = {"_target_": "tests.harness.execution.remote_generators.Echo", "label": "x", "environment": ENVIRONMENT}
     generator = build_generator(spec, None)
     assert isinstance(generator, RemoteGenerator)
     assert generator.arguments == {"label": "x"}
@@ -142,7 +142,7 @@ def test_a_spec_with_an_environment_is_built_remotely_and_checked_here():
 
 
 def cell(how, root, **changes):
-    spec = {"_target_": "tests.harness.remote_generators.Misbehaves", "how": how, "environment": ENVIRONMENT}
+    spec = {"_target_": "tests.harness.execution.remote_generators.Misbehaves", "how": how, "environment": ENVIRONMENT}
     data = Dataset("tiny", SCHEMA, TRAIN, TRAIN.copy(), checksum="0" * 64)
     shapes = {"_target_": "harness.metrics.distribution.ColumnShapes"}
     job = Job(data, "remote", spec, 0, Evaluation((shapes,)), ResultStore(root / "store"), n_rows=2, **changes)
@@ -222,7 +222,7 @@ def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatc
 
 def test_the_process_there_dies_with_the_process_here(tmp_path):
     script = (
-        "import sys, threading, time; from tests.harness.test_remote import remote, TRAIN, SCHEMA\n"
+        "import sys, threading, time; from tests.harness.execution.test_remote_generator import remote, TRAIN, SCHEMA\n"
         "generator = remote('Misbehaves', how='hangs')\n"
         "threading.Thread(target=generator.fit, args=(TRAIN, SCHEMA), kwargs={'seed': 0}, daemon=True).start()\n"
         "while generator._process is None: time.sleep(0.01)\n"

@@ -15,8 +15,8 @@ from harness.processes.isolation import Limits, run_isolated
 from harness.records.redaction import Redactor
 from tests.processes import ends
 
-ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = "tests.harness.isolated_functions"
+ROOT = Path(__file__).resolve().parents[3]
+FUNCTIONS = "tests.harness.processes.isolated_functions"
 
 
 def call(name: str, payload: dict, tmp_path: Path, timeout=60.0, memory=None, **options):
@@ -108,12 +108,12 @@ def test_a_secret_is_found_across_pieces_and_lines_are_kept(tmp_path):
 RUNNER = """
 import sys
 from pathlib import Path
-from harness import isolation
+from harness.processes import isolation
 from harness.processes.isolation import Limits, run_isolated
-isolation.PRELOAD = ["tests.harness.slow_preload"] if sys.argv[1] == "add" else []
+isolation.PRELOAD = ["tests.harness.processes.slow_preload"] if sys.argv[1] == "add" else []
 name, pid, log, seconds = sys.argv[1:]
 payload = {"path": pid, "a": 1, "b": 2}
-done = run_isolated(f"tests.harness.isolated_functions:{name}", payload, limits=Limits(float(seconds)), log=Path(log), on_event=print)
+done = run_isolated(f"tests.harness.processes.isolated_functions:{name}", payload, limits=Limits(float(seconds)), log=Path(log), on_event=print)
 print(done.ending, done.error, flush=True)
 """
 

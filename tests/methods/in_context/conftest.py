@@ -11,8 +11,8 @@ import pytest
 
 from methods.in_context.prompts import write_prompt
 from methods.in_context.rows import write_row
-from tests.methods.in_context_parts import SCHEMA, TRAIN
-from tests.methods.llm_server import KEY, Server, serve
+from tests.methods.in_context.llm_server import KEY, Server, serve
+from tests.methods.in_context.parts import SCHEMA, TRAIN
 
 
 @pytest.fixture(scope="session")

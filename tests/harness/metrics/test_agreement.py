@@ -106,7 +106,7 @@ def test_jensen_shannon_distances(table: Dataset) -> None:
     found = numbers(ColumnDistance("js"), data)
     for name in table.schema.names:
         real, made = (frame[name].dropna() for frame in (table.test, table.train))
-        if table.schema[name].numeric:  # the bins are ours (tests/harness/test_metrics_pairs.py), the distance is not
+        if table.schema[name].numeric:  # the bins are ours (tests/harness/metrics/test_pairs.py), the distance is not
             of = Bins("test", 20)
             real, made = (pd.Series(of.of(data, role, name).values) for role in ("test", "synthetic"))
             last = of.of(data, "test", name).size - 1

@@ -20,8 +20,8 @@ from harness.errors import TabOrderError
 from harness.generator import Context
 from harness.table import Schema
 from methods.in_context import InContextLLM
-from tests.methods.in_context_parts import SCHEMA, TRAIN, assert_accounts, fitted, remote
-from tests.methods.llm_server import KEY, Server
+from tests.methods.in_context.llm_server import KEY, Server
+from tests.methods.in_context.parts import SCHEMA, TRAIN, assert_accounts, fitted, remote
 
 
 def test_order_reaches_the_prompt(server: Server) -> None:

@@ -11,7 +11,7 @@ import pytest
 from harness.table import conform
 from methods.in_context.prompts import describe_column, write_prompt
 from methods.in_context.rows import domains, parse_answer, write_row
-from tests.methods.in_context_parts import KNOWN, ROW, SCHEMA, TRAIN, UGLY
+from tests.methods.in_context.parts import KNOWN, ROW, SCHEMA, TRAIN, UGLY
 
 
 def reasons(text: str, *, cut: bool = False) -> list[str | None]:

@@ -34,7 +34,7 @@ import hashlib, sys
 from pathlib import Path
 from harness.generator import Context
 from methods.row_llm import RowLLM
-from tests.methods.test_row_llm_training import SCHEMA, table
+from tests.methods.row_llm.test_training import SCHEMA, table
 generator = RowLLM(sys.argv[2], epochs=int(sys.argv[3]), checkpoint_seconds=0.0, device="cpu")
 generator.bind(Context(Path(sys.argv[1]), 1, lambda *a, **k: None))
 generator.fit(table(), SCHEMA, seed=0)
@@ -147,7 +147,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The GPU's precision on a CPU: it learns, stays in full precision where weights and probabilities are kept, and samples."""
     from methods.row_llm.model import language_model
-    from tests.methods.test_row_llm_text import pretrained_folder
+    from tests.methods.row_llm.test_text import pretrained_folder
 
     used: list[torch.dtype] = []
     original = Sampler._probabilities
