@@ -18,7 +18,8 @@ class LLMConfig:
     """Which language model.
 
     Attributes:
-        pretrained: hub name or local folder of a causal language model; ``None`` for a small GPT-2 from scratch.
+        pretrained: a causal language model, by any name of :mod:`methods.pretrained.sources` (``smollm2``, a GGUF file, a folder, a
+            hub name); ``None`` for a small GPT-2 from scratch.
         layers: transformer blocks of the from-scratch model.
         width: its hidden size.
         heads: its attention heads.

@@ -22,6 +22,7 @@ from harness.generator import Sample, Yield
 from harness.seeding import derive_seed, rng
 from harness.table import Schema
 from methods.column_order import ColumnOrder, column_order
+from methods.pretrained import origin
 from methods.row_llm.codecs.reasons import VALID, count
 from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
@@ -73,7 +74,7 @@ class FittedRows:
         order = column_order(
             config.order, frame, schema, seed=derive_seed(seed, "order"), given=config.given_order, mining=config.mining
         )
-        model, codec = _prepare(config, frame, schema, seed)
+        model, codec = _prepare(config, frame, schema, seed, report)
         head = Head(model.to(device_of(config.device)))
         batches = Batches(
             codec.encode(frame),
@@ -178,14 +179,14 @@ def positions(order: ColumnOrder, schema: Schema) -> Tensor | None:
 
 
 def _prepare(
-    config: RowConfig, frame: pd.DataFrame, schema: Schema, seed: int
+    config: RowConfig, frame: pd.DataFrame, schema: Schema, seed: int, report: Report
 ) -> tuple[PreTrainedModel, TableCodec | TextCodec]:
     """The untrained (or pretrained) model and the codec that fits it."""
     if config.llm.pretrained is None:
         codec = TableCodec.fit(frame, schema, config.digits_per_token)
         model = build_model(config.llm, len(codec.words), codec.length + 2, codec.row, codec.blank, seed)
         return model, codec
-    model, tokenizer = load_pretrained(config.llm, seed)
+    model, tokenizer = load_pretrained(config.llm, seed, report)
     text = TextCodec.fit(frame, schema, tokenizer)
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and text.length + 1 > limit:
@@ -225,6 +226,7 @@ def _facts(
         "train_seconds": progress.seconds,
         "train_rows_per_second": progress.rows / progress.seconds if progress.seconds else None,
         "llm": asdict(config.llm),
+        **({"weights": weights} if (weights := origin(head.model)) else {}),
         "decoding": asdict(config.decoding),
         "fd_constraints": None if guide is None else [fd.to_json() for fd, _ in guide.tables],
         "device": str(head.model.device),

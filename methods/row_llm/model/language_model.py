@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -11,8 +11,6 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
@@ -22,6 +20,7 @@ from transformers.activations import NewGELUActivation
 
 from harness.errors import TabOrderError
 from harness.seeding import derive_seed, global_seed
+from methods.pretrained import load
 from methods.row_llm.config import LLMConfig
 
 
@@ -55,21 +54,15 @@ def build_model(config: LLMConfig, vocabulary: int, length: int, row: int, blank
         return GPT2LMHeadModel(gpt2)
 
 
-def load_pretrained(config: LLMConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A causal language model and its tokenizer, by hub name or from a local folder.
+def load_pretrained(
+    config: LLMConfig, seed: int, report: Callable[..., None] = lambda *_, **__: None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model and its tokenizer, by any name of :mod:`methods.pretrained`; ``report`` is told of unpacking.
 
     Raises:
         TabOrderError: when it cannot be loaded, or LoRA is asked for and ``peft`` is not installed.
     """
-    name = str(config.pretrained)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)  # fused attention where it has it
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TabOrderError(
-            f"llm.pretrained={name} cannot be loaded ({reason}): give the hub name or the folder of a causal language model."
-        ) from None
+    model, tokenizer = load(str(config.pretrained), setting="llm.pretrained", report=report)
     fuse_activations(model)
     return (model if config.lora_rank is None else _with_lora(model, config.lora_rank, seed)), tokenizer
 

@@ -18,7 +18,7 @@ from tests.methods.in_context.parts import SCHEMA, TRAIN
 @pytest.fixture(scope="session")
 def rubbish(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A one-layer GPT-2 over bytes with random weights."""
-    return _save(tmp_path_factory.mktemp("rubbish"), _tokenizer([]), layers=1, width=16, context=1024)[0]
+    return _save(tmp_path_factory.mktemp("rubbish"), bpe([]), layers=1, width=16, context=1024)[0]
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +27,7 @@ def fluent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     prompts = [_training_text(seed) for seed in range(64)]
-    folder, model, tokenizer = _save(
-        tmp_path_factory.mktemp("fluent"), _tokenizer(prompts), layers=1, width=64, context=512
-    )
+    folder, model, tokenizer = _save(tmp_path_factory.mktemp("fluent"), bpe(prompts), layers=1, width=64, context=512)
     ids = [tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] for text in prompts]
     shared = min(len(one) for one in ids)
     batch_all = torch.tensor([one[-shared:] for one in ids])
@@ -53,7 +51,8 @@ def _training_text(seed: int) -> str:
     )
 
 
-def _tokenizer(texts: list[str]) -> Any:
+def bpe(texts: list[str]) -> Any:
+    """A byte-level BPE tokenizer of at most 700 tokens, trained on these texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
