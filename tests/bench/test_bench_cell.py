@@ -6,7 +6,7 @@ import pytest
 
 from harness.execution.cell import Evaluation, Job, run_cell
 from harness.records.store import ResultStore
-from tests.contract.test_bad_generators import MODULE, SHAPES, dataset
+from tests.contract.tiny_cell import MODULE, SHAPES, dataset
 
 
 def cell(seed: int, store: ResultStore) -> tuple[float, float]:

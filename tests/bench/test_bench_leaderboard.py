@@ -14,7 +14,8 @@ from tests.factories import at_level, make_dataset, make_full_store, make_record
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
-from harness.leaderboard import load, to_csv
+from harness.ranking.load import load
+from harness.report.leaderboard_files import to_csv
 from harness.records.store import ResultStore, collector_paused
 began, cpu = time.perf_counter(), time.process_time()
 with collector_paused():

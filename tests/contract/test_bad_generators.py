@@ -3,28 +3,14 @@
 import time
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
 
-from harness.datasets import Dataset
 from harness.errors import TabOrderError
 from harness.execution.cell import Evaluation, Job, run_cell
 from harness.processes.isolation import Limits
 from harness.records.store import ResultStore
-from harness.table import Column, Schema, conform
-
-MODULE = "tests.contract.bad_generators"
-SHAPES = {"_target_": "harness.metrics.distribution.ColumnShapes"}
-
-
-def dataset() -> Dataset:
-    schema = Schema(
-        (Column("a", "categorical"), Column("b", "categorical"), Column("x", "float", 1)), "b", "classification"
-    )
-    rows = pd.DataFrame({"a": ["p", "q"] * 20, "b": ["r", "s"] * 20, "x": [float(i) / 10 for i in range(40)]})
-    frame, _ = conform(rows, schema)
-    return Dataset("tiny", schema, frame, frame.copy(), checksum="0" * 64)
+from tests.contract.tiny_cell import MODULE, SHAPES, dataset
 
 
 def run(name: str, root: Path, **changes):

@@ -13,26 +13,12 @@ from harness.experiments import OUTPUTS
 from harness.processes.isolation import Limits
 from harness.records.store import ResultStore
 from harness.targets import check
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
-NEEDS_MORE = {"plugin", "in_context_llm"}
-"""A class to be named, and a model or endpoint to be given."""
-
-
-def names(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+from tests.contract.config_names import CONF, GENERATORS, NEEDS_MORE, names
 
 
 def composed(*overrides: str):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", overrides=list(overrides))
-
-
-GENERATORS = [
-    name
-    for name in names("generator")
-    if name not in NEEDS_MORE and "environment" not in (CONF / "generator" / f"{name}.yaml").read_text()
-]
 
 
 DEMONSTRATIONS = ("quickstart", "paper_smoke")

@@ -6,7 +6,7 @@ import time
 from harness.execution.cell import Evaluation, Job, run_cell
 from harness.records.store import ResultStore
 from tests.contract.bad_generators import Good
-from tests.contract.test_bad_generators import SHAPES, dataset
+from tests.contract.tiny_cell import SHAPES, dataset
 
 
 class Slow(Good):

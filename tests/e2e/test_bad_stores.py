@@ -16,8 +16,8 @@ from harness.execution.cell import Evaluation, Job, run_cell
 from harness.records.record import Record
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import write
-from tests.contract.test_bad_generators import MODULE, SHAPES, dataset
-from tests.e2e.test_command_line import QUICK, harness
+from tests.contract.tiny_cell import MODULE, SHAPES, dataset
+from tests.e2e.command_line import QUICK, harness
 
 
 def job(root: Path, seed: int = 0, name: str = "good", **changes) -> Job:

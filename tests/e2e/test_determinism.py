@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_configs import GENERATORS
-from tests.e2e.test_command_line import harness
+from tests.contract.config_names import GENERATORS
+from tests.e2e.command_line import harness
 
 BUDGET = {"ctgan": 1, "tvae": 1, "copula_gan": 1, "permutation_aware_llm": 30, "random_order_llm": 30}
 PLAIN = [name for name in GENERATORS if name not in BUDGET]

@@ -3,7 +3,7 @@
 import json
 import shlex
 
-from tests.e2e.test_command_line import harness
+from tests.e2e.command_line import harness
 
 TINY = (
     "scale=smoke",

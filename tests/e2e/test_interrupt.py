@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.test_command_line import QUICK, ROOT, harness
+from tests.e2e.command_line import QUICK, ROOT, harness
 from tests.processes import runs
 
 PLUGIN = """

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.records.record import Record
-from tests.e2e.test_command_line import QUICK, harness
+from tests.e2e.command_line import QUICK, harness
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = 8

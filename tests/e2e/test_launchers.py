@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_command_line import QUICK, harness
+from tests.e2e.command_line import QUICK, harness
 
 PLUGIN = """
 import os, signal, sys

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.records.redaction import MASK
-from tests.e2e.test_command_line import harness
+from tests.e2e.command_line import harness
 
 SECRETS = {
     "WANDB_API_KEY": "5entinel0wandb0key0000000000000000000000",

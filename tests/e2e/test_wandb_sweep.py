@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from harness.records.store import ResultStore
-from tests.e2e.test_command_line import harness
+from tests.e2e.command_line import harness
 from tests.factories import FD
-from tests.harness.tracking.test_tracking import CELL_FIGURES, images_of
+from tests.harness.tracking.logged_images import CELL_FIGURES, images_of
 from tests.wandb_reader import offline_runs
 
 WORDS = (

@@ -8,7 +8,7 @@ import pytest
 from harness import sync
 from harness.records.store import ResultStore
 from tests.factories import FD, grid, make_dataset, make_full_store, make_record, make_store
-from tests.harness.tracking.test_tracking import CELL_FIGURES, KEY, images_of
+from tests.harness.tracking.logged_images import CELL_FIGURES, KEY, images_of
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
 

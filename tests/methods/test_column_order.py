@@ -16,7 +16,7 @@ from harness.dependencies import FunctionalDependency, MiningOptions, hyfd
 from harness.errors import TabOrderError
 from harness.table import Column, Schema, conform
 from methods.column_order import POLICIES, ColumnOrder, column_order, distil, sort_columns
-from tests.harness.dependencies.test_mining import categorical, paper, simulated
+from tests.harness.dependencies.tables import categorical, paper, simulated
 
 
 def fd(text: str, g3: float = 0.0) -> FunctionalDependency:

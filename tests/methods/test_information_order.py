@@ -8,7 +8,7 @@ import pytest
 
 from harness.table import Column, Schema, conform
 from methods.information_order import information_order
-from tests.harness.dependencies.test_mining import categorical, paper, simulated
+from tests.harness.dependencies.tables import categorical, paper, simulated
 
 
 def shares(frame: pd.DataFrame, schema: Schema) -> dict[tuple[str, str], float]:

@@ -85,7 +85,7 @@ def test_unwanted_packages_are_removed(wheel, tmp_path):
 MAKE = """
 import sys
 from pathlib import Path
-from harness.environments import Environment, ensure
+from harness.execution.environments import Environment, ensure
 print(ensure(Environment("small", (sys.argv[1],)), lambda line: print(line, flush=True), Path(sys.argv[2])), flush=True)
 """
 

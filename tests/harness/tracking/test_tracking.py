@@ -16,7 +16,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from PIL import Image
 
 from harness.errors import TabOrderError
 from harness.tracking import NoTracker, WandbTracker
@@ -25,10 +24,10 @@ from harness.tracking.live import Watch
 from harness.tracking.run_description import cell_run_id, describe_cell
 from harness.tracking.wandb_tracker import logged_in
 from tests.factories import FD, make_dataset, make_full_store, make_record, make_store, make_table
+from tests.harness.tracking.logged_images import CELL_FIGURES, KEY, images_of
 from tests.wandb_reader import offline_runs
 from tests.wandb_server import serve
 
-KEY = "0123456789abcdef" * 2 + "01234567"
 CURVE = [{"step": 10, "epoch": 1, "loss": 2.5, "seconds": 0.5}, {"step": 20, "epoch": 2, "loss": 1.5, "seconds": 1.0}]
 
 
@@ -113,23 +112,6 @@ def test_offline_run_holds_config_scores_cost_curve_table_and_artifacts(record, 
     (report,) = store.root.glob("wandb/offline-run-*/files/media/html/report*.html")
     assert "toy · ctgan" in report.read_text() or "ctgan" in report.read_text()
     assert "<script src=" not in report.read_text()
-
-
-def images_of(root):
-    """Figures of the runs under a folder, by name; each is a PNG that can be read whole."""
-    found = {}
-    for path in root.glob("wandb/*run-*/files/media/images/figures/*.png"):
-        with Image.open(path) as image:
-            image.load()
-            assert image.format == "PNG"
-            assert image.width > 300
-            colours = len(image.convert("RGB").getcolors(2**24))
-        assert colours > 20  # it is not blank
-        found.setdefault(path.stem.rsplit("_", 2)[0], []).append(path)
-    return found
-
-
-CELL_FIGURES = {"columns", "pair_trends", "map", "violations", "column_order"}
 
 
 @pytest.fixture

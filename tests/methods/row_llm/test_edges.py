@@ -13,7 +13,7 @@ import pytest
 from harness.generator import Sample
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
-from tests.methods.row_llm.test_text import pretrained_folder
+from tests.methods.row_llm.text_case import pretrained_folder
 
 NASTY = [
     "a, b",

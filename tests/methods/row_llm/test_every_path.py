@@ -27,8 +27,7 @@ from methods.row_llm.model.logits_model import Head
 from methods.row_llm.sampling import prefixes
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.row_source import RowSource
-from tests.methods.row_llm import test_sampler_exact as table_case
-from tests.methods.row_llm import test_text as text_case
+from tests.methods.row_llm import table_case, text_case
 from tests.methods.row_llm.exact import Exact, p_value
 
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ import torch
 from methods.row_llm import RowLLM
 from methods.row_llm.model import cache
 from methods.row_llm.training.prefetch import on_device
-from tests.methods.row_llm.test_text import pretrained_folder
-from tests.methods.row_llm.test_training import SCHEMA, table
+from tests.methods.row_llm.text_case import pretrained_folder
+from tests.methods.row_llm.training_case import SCHEMA, table
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 

@@ -16,7 +16,7 @@ from harness.seeding import global_seed
 from methods.row_llm import RowLLM
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.sampling.text_sampler import TextSampler
-from tests.methods.row_llm import test_text as text_case
+from tests.methods.row_llm import text_case
 from tests.methods.row_llm.exact import Exact, p_value
 
 N = 2500

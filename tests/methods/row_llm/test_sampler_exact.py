@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from harness.dependencies import FunctionalDependency
-from harness.table import Column, Schema
 from methods.row_llm import RowLLM
 from methods.row_llm.codecs.constraints import table_automaton
 from methods.row_llm.codecs.reasons import VALID
@@ -20,23 +19,9 @@ from methods.row_llm.sampling.aligned_sampler import Sampler
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.row_source import RowSource
 from tests.methods.row_llm.exact import Exact, Row, p_value
+from tests.methods.row_llm.table_case import SCHEMA, legal, table
 
 N = 20_000
-SCHEMA = Schema((Column("a", "categorical"), Column("n", "integer"), Column("b", "categorical")))
-
-
-def table() -> pd.DataFrame:
-    """b follows from a; n is −9..39 in two tokens (one digit each), sometimes missing, and depends on a."""
-    source = np.random.default_rng(0)
-    a = source.choice(["x", "y", "z"], 600, p=[0.6, 0.3, 0.1])
-    n = [{"x": 5, "y": 12, "z": 30}[v] + int(source.integers(0, 3)) * 7 - 14 * int(source.random() < 0.2) for v in a]
-    return pd.DataFrame(
-        {
-            "a": pd.Series(a, dtype=object),
-            "n": pd.array([None if source.random() < 0.2 else v for v in n], dtype="Int64"),
-            "b": pd.Series([{"x": "u", "y": None, "z": "w"}[v] for v in a], dtype=object),
-        }
-    )
 
 
 @pytest.fixture(scope="module", params=["template", "free"])
@@ -64,26 +49,6 @@ def draw(generator: RowLLM, order: tuple[int, ...], *, share: bool, batch: int, 
 def rows_of(values: torch.Tensor, widths: list[int]) -> Counter[Row]:
     edges = np.cumsum([0, *widths])
     return Counter(tuple(tuple(row[a:b]) for a, b in pairwise(edges)) for row in values.tolist())
-
-
-def legal(generator: RowLLM):
-    """What each column allows: its categories, the numbers from the least to the greatest of either sign, missing."""
-    words = generator.fitted.codec.words.list
-    ids = generator.fitted.codec.words.ids
-    blank = ids["<blank>"]
-    numbers = table()["n"].dropna()
-    inside = {f"{n:02d}" for n in range(numbers[numbers >= 0].min(), numbers.max() + 1)}
-    inside |= {f"-{-n:02d}" for n in range(numbers.min(), numbers[numbers < 0].max() + 1)}
-
-    def allowed(column: int, value: tuple[int, ...]) -> set[int]:
-        if column != 1:
-            return {i for i, word in enumerate(words) if word == f"[{column}]" or word.startswith(f"[{column}] ")}
-        if value:
-            rest = [text[-1] for text in inside if text[:-1] == words[value[0]]]
-            return {blank} if words[value[0]] == "[1]" else {ids[digit] for digit in rest}
-        return {ids["[1]"]} | {ids[text[:-1]] for text in inside}
-
-    return allowed
 
 
 @pytest.mark.parametrize("trained", ["template"], indirect=True)

@@ -13,45 +13,30 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from harness.errors import TabOrderError
 from harness.generator import Context
-from harness.table import Column, Schema
 from methods.row_llm import RowLLM
 from methods.row_llm.codecs.chunks import Chunks
 from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.sampling.aligned_sampler import Sampler
 from methods.row_llm.training.batches import Batches
-
-SCHEMA = Schema((Column("A", "categorical"), Column("B", "categorical"), Column("z", "integer")))
+from tests.methods.row_llm.training_case import SCHEMA, table
 
 SCRIPT = """
 import hashlib, sys
 from pathlib import Path
 from harness.generator import Context
 from methods.row_llm import RowLLM
-from tests.methods.row_llm.test_training import SCHEMA, table
+from tests.methods.row_llm.training_case import SCHEMA, table
 generator = RowLLM(sys.argv[2], epochs=int(sys.argv[3]), checkpoint_seconds=0.0, device="cpu")
 generator.bind(Context(Path(sys.argv[1]), 1, lambda *a, **k: None))
 generator.fit(table(), SCHEMA, seed=0)
 print(hashlib.sha256(generator.sample(300, seed=0).frame.to_csv().encode()).hexdigest())
 """
-
-
-def table() -> pd.DataFrame:
-    """B = A mod 5, z depends on B and is sometimes missing."""
-    a = np.arange(1000) % 20
-    return pd.DataFrame(
-        {
-            "A": pd.Series([f"A_{i}" for i in a], dtype=object),
-            "B": pd.Series([f"B_{i % 5}" for i in a], dtype=object),
-            "z": pd.array([None if i % 7 == 0 else int(i % 5) * 100 + i % 3 for i in a], dtype="Int64"),
-        }
-    )
 
 
 def start(folder: Path, order: str, epochs: int, **environment: str) -> subprocess.Popen[str]:
@@ -147,7 +132,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The GPU's precision on a CPU: it learns, stays in full precision where weights and probabilities are kept, and samples."""
     from methods.row_llm.model import language_model
-    from tests.methods.row_llm.test_text import pretrained_folder
+    from tests.methods.row_llm.text_case import pretrained_folder
 
     used: list[torch.dtype] = []
     original = Sampler._probabilities
