@@ -64,16 +64,29 @@ class _Synthesizer:
         self._modelled, self._notes = modelled(train, schema, self.class_name)
         if self.options.get("enable_gpu") and _gpu():
             self._notes.append(GPU_NOTE)
+        fixed = self._fixed(train, schema, self._modelled)
         table = pd.DataFrame({f"c{i}": plain(train[name]) for i, name in enumerate(self._modelled)})
         with _deterministic(seed):
+            from sdv.cag import FixedCombinations
             from sdv.metadata import Metadata
 
-            columns = {f"c{i}": {"sdtype": _sdtype(schema, name)} for i, name in enumerate(self._modelled)}
+            listed = {name for group in fixed for name in group}
+            columns = {
+                f"c{i}": {"sdtype": "categorical" if name in listed else _sdtype(schema, name)}
+                for i, name in enumerate(self._modelled)
+            }
             described = Metadata.load_from_dict({"tables": {TABLE: {"columns": columns}}, "relationships": []})
             synthesizer = getattr(importlib.import_module("sdv.single_table"), self.class_name)
             self._model = synthesizer(described, **self.options)
+            if fixed:
+                joined = [[f"c{self._modelled.index(name)}" for name in group] for group in fixed]
+                self._model.add_constraints([FixedCombinations(column_names=group) for group in joined])
             with self._watched_epochs():
                 self._model.fit({TABLE: table})
+
+    def _fixed(self, train: pd.DataFrame, schema: Schema, names: Sequence[str]) -> list[list[str]]:
+        """Groups of columns whose values appear in train's combinations only; none, but for a class that says so."""
+        return []
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """Draw ``n`` rows; every row drawn is delivered."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import TabOrderError, choices
@@ -38,6 +38,9 @@ def check(spec: Mapping[str, Any]) -> None:
     target = spec["_target_"]
     made = locate(target)
     arguments = arguments_of(spec)
+    for part in arguments.values():
+        if is_spec(part):
+            check(part)
     try:
         signature = inspect.signature(made)
     except (TypeError, ValueError):  # no signature to look at
@@ -59,16 +62,58 @@ def check(spec: Mapping[str, Any]) -> None:
         raise TabOrderError(f"{target} cannot be called: {error}; give it a value.") from None
 
 
+def is_spec(value: Any) -> bool:
+    """Whether a value is a mapping that names something to build."""
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def targets_of(spec: Mapping[str, Any]) -> Iterator[str]:
+    """The target of a spec and of the specs among its arguments, from the outside in."""
+    yield str(spec["_target_"])
+    for part in arguments_of(spec).values():
+        if is_spec(part):
+            yield from targets_of(part)
+
+
+def wrapped(spec: Mapping[str, Any], wrappers: Mapping[str, Any], key: str = "repair") -> dict[str, Any]:
+    """A spec without ``key``, put into the wrapper that ``key`` names, if it names one.
+
+    The wrapper gets the spec as its argument ``of``; an ``environment`` is the wrapper's, for both live in one process.
+
+    Args:
+        spec: as configured.
+        wrappers: specs by name.
+        key: whose value is one of these names, or ``None``.
+
+    Raises:
+        TabOrderError: for an unknown name.
+    """
+    inner = {name: value for name, value in spec.items() if name != key}
+    chosen = spec.get(key)
+    if chosen is None:
+        return inner
+    if chosen not in wrappers:
+        raise TabOrderError(choices(chosen, wrappers, f"value of generator.{key}"))
+    around = {name: inner.pop(name) for name in ("environment",) if inner.get(name)}
+    return {**wrappers[chosen], "of": inner, **around}
+
+
 def arguments_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a spec: what is neither its target nor about how it is run."""
-    return {key: value for key, value in spec.items() if key not in ("_target_", "_convert_", "environment")}
+    """The arguments of a spec: what is neither its target nor about how it is run, nor an unused ``repair: null``."""
+    about = {"_target_", "_convert_", "environment", *(["repair"] if spec.get("repair") is None else [])}
+    return {key: value for key, value in spec.items() if key not in about}
 
 
 def build(spec: Mapping[str, Any]) -> Any:
-    """Call the class or function named by ``_target_`` with the other keys.
+    """Call the class or function named by ``_target_`` with the other keys; those that are specs are built first.
 
     Raises:
         TabOrderError: when it cannot be imported, or does not take these arguments.
     """
     check(spec)
-    return locate(spec["_target_"])(**arguments_of(spec))
+    return locate(spec["_target_"])(**built(arguments_of(spec)))
+
+
+def built(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with their specs built."""
+    return {name: build(value) if is_spec(value) else value for name, value in arguments.items()}

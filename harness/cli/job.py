@@ -66,8 +66,14 @@ def run(config: DictConfig) -> None:
 
 
 def _label(config: DictConfig) -> str:
-    choices = HydraConfig.get().runtime.choices
-    return f"{choices['dataset']} · {config.generator_name or choices['generator']} · seed {config.seed}"
+    dataset = HydraConfig.get().runtime.choices["dataset"]
+    return f"{dataset} · {_generator_name(config)} · seed {config.seed}"
+
+
+def _generator_name(config: Mapping[Any, Any]) -> str:
+    """How results call the generator: as told, or the name of its configuration, with what repairs it."""
+    name, repair = str(HydraConfig.get().runtime.choices["generator"]), config["generator"].get("repair")
+    return str(config["generator_name"] or (name if repair is None else f"{name}+{repair}_repair"))
 
 
 def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
@@ -131,14 +137,14 @@ def tracker_of(spec: Mapping[str, Any] | None) -> Any:
 def _job(plain: Mapping[str, Any]) -> Any:
     from harness.execution.cell import Evaluation, Job
     from harness.processes.isolation import Limits
-    from harness.targets import check
+    from harness.targets import check, wrapped
 
     choices = HydraConfig.get().runtime.choices
-    name = plain["generator_name"] or choices["generator"]
+    spec = wrapped(plain["generator"], plain["repairs"])
     share = _share()
     limits = plain["limits"]
     memory = share.memory_gib if limits["memory_gib"] == "auto" else limits["memory_gib"]
-    check(plain["generator"])
+    check(spec)
     evaluation = Evaluation(
         tuple(plain["evaluation"]["metrics"].values()), _integer(plain["evaluation"]["seed"], "evaluation.seed")
     )
@@ -147,8 +153,8 @@ def _job(plain: Mapping[str, Any]) -> Any:
     dataset = _dataset(plain["dataset"])
     return Job(
         dataset=dataset,
-        generator=safe_name(str(name), "generator"),
-        spec=plain["generator"],
+        generator=safe_name(_generator_name(plain), "generator"),
+        spec=spec,
         seed=_integer(plain["seed"], "seed"),
         n_rows=None if plain["n_rows"] is None else _integer(plain["n_rows"], "n_rows"),
         evaluation=evaluation,

@@ -3,7 +3,7 @@
 Importing this package is light; mining's search and desbordante are imported by :func:`mine` alone.
 """
 
-from harness.dependencies.codes import Codes, Encoder, count_pairs, encode_column, g3_error, join
+from harness.dependencies.codes import Codes, Encoder, count_pairs, encode_column, g3_error, join, modes
 from harness.dependencies.mining import mine
 from harness.dependencies.values import (
     Backend,
@@ -32,5 +32,6 @@ __all__ = [
     "g3_error",
     "join",
     "mine",
+    "modes",
     "violations",
 ]

@@ -104,19 +104,19 @@ def g3_error(x: IntArray, y: IntArray, x_size: int, y_size: int) -> float:
     return float(1 - kept / len(x))
 
 
-def _modes(x: IntArray, y: IntArray, x_size: int, y_size: int) -> IntArray:
+def modes(x: IntArray, y: IntArray, x_size: int, y_size: int) -> IntArray:
     """For each x its most frequent y, −1 where x does not occur. Ties: the y more frequent overall, then the smaller."""
-    modes = np.full(x_size, -1, dtype=np.int64)
+    found = np.full(x_size, -1, dtype=np.int64)
     if not len(x):
-        return modes
+        return found
     by_frequency = np.argsort(-np.bincount(y, minlength=y_size), kind="stable")
     rank = np.empty(y_size, dtype=np.int64)
     rank[by_frequency] = np.arange(y_size)
     pairs, counts = count_pairs(x, rank[y], x_size, y_size)
     starts = _starts(pairs // y_size)
     best = np.maximum.reduceat(counts * y_size + (y_size - 1 - pairs % y_size), starts)
-    modes[pairs[starts] // y_size] = by_frequency[y_size - 1 - best % y_size]
-    return modes
+    found[pairs[starts] // y_size] = by_frequency[y_size - 1 - best % y_size]
+    return found
 
 
 def compact(column: Codes) -> Codes:

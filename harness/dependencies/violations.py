@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from harness.dependencies.codes import Encoder, _modes, g3_error
+from harness.dependencies.codes import Encoder, g3_error, modes
 from harness.dependencies.values import FDViolation, FunctionalDependency, Mask
 from harness.errors import TabOrderError
 from harness.table import Schema
@@ -38,7 +38,7 @@ def violations(
     left, right = encoder.codes(fd.lhs), encoder.codes((fd.rhs,))
     split, rows = len(train), len(synthetic)
     x, y = left.values[split:], right.values[split:]
-    expected = _modes(left.values[:split], right.values[:split], left.size, right.size)[x]
+    expected = modes(left.values[:split], right.values[:split], left.size, right.size)[x]
     seen = expected >= 0
     mask = seen & (expected != y)
     broken, known = int(mask.sum()), int(seen.sum())

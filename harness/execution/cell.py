@@ -25,7 +25,7 @@ from harness.records.record import SCORED, Cell, Cost, Record, Score, Status, fi
 from harness.records.redaction import Redactor
 from harness.records.store import ResultStore
 from harness.seeding import derive_seed
-from harness.targets import build, locate
+from harness.targets import arguments_of, build, locate, targets_of
 
 CachePolicy = Literal["missing", "overwrite", "only"]
 How = Literal["computed", "scored", "reused", "absent"]
@@ -122,11 +122,12 @@ def generator_version(target: str) -> str:
 
 def identify(job: Job) -> Cell:
     """The cell's identity; equal ingredients give an equal key in every process."""
-    params = {key: value for key, value in job.spec.items() if key not in ("_target_", "_convert_")}
+    own = {"environment": job.spec["environment"]} if "environment" in job.spec else {}
+    params = {**arguments_of(job.spec), **own}
     params = finite(Redactor.of(job.spec).value(params))  # another key to an endpoint makes no other cell
     target = str(job.spec["_target_"])
     n_rows = job.n_rows if job.n_rows is not None else len(job.dataset.train)
-    version = generator_version(target)
+    version = "+".join(map(generator_version, targets_of(job.spec)))
     ingredients = [job.dataset.name, job.dataset.checksum, target, params, version, job.seed, n_rows]
     text = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, allow_nan=False)
     key = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -276,7 +277,7 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
             stages[str(event["stage"])] = event.get("seconds")
         show.event(event)
 
-    preload(getattr(locate(cell.target), "preload", ()))
+    preload(module for target in targets_of(job.spec) for module in getattr(locate(target), "preload", ()))
     outcome = run_isolated(
         "harness.execution.stages:generate",
         payload,

@@ -25,6 +25,7 @@ import pandas as pd
 from harness.errors import TabOrderError
 from harness.generator import Context, Sample
 from harness.table import Schema
+from harness.targets import built
 
 Say = Callable[[Mapping[str, Any]], None]
 
@@ -44,7 +45,7 @@ class Host:
             inspect.signature(made).bind(**arguments)
         except TypeError as error:
             raise TabOrderError(f"{target} cannot be called with {sorted(arguments)}: {error}.") from None
-        self._generator = made(**arguments)
+        self._generator = made(**built(arguments))
         return {}
 
     def bind(self, work_dir: str, threads: int) -> dict[str, Any]:

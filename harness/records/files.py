@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 def safe_name(name: str, what: str) -> str:
@@ -28,7 +28,7 @@ def safe_name(name: str, what: str) -> str:
     """
     if not SAFE_NAME.fullmatch(name) or ".." in name:
         raise TabOrderError(
-            f"{what} name {name!r} cannot be a folder name: use letters, digits, '.', '_' and '-', starting with a letter or digit."
+            f"{what} name {name!r} cannot be a folder name: use letters, digits, '.', '_', '+' and '-', starting with a letter or digit."
         )
     return name
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.dependencies import Codes, IntArray
+from harness.dependencies import Codes, IntArray, modes
 from harness.seeding import rng
 
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -97,7 +97,9 @@ def level_ranks(codes: Codes, target: Target, least: int) -> FloatArray:
     centred = means - (weights @ means) / max(1, weights.sum())
     axis = np.linalg.eigh((centred * weights[:, None]).T @ centred)[1][:, -1] if means.shape[1] > 1 else np.ones(1)
     scores = np.round(centred @ axis, SCORE_DECIMALS)
-    order = np.lexsort((np.arange(size), _modes(groups, size, target.groups), scores))
+    order = np.lexsort(
+        (np.arange(size), modes(groups, target.groups, size, int(target.groups.max(initial=0)) + 1), scores)
+    )
     ranks = np.empty(size, dtype=np.float32)
     ranks[order] = np.arange(size)
     return ranks[pooled]
@@ -110,17 +112,6 @@ def _sums(groups: IntArray, size: int, target: Target) -> FloatArray:
         return np.bincount(groups * classes + target.classes, minlength=size * classes).reshape(size, classes) * 1.0
     assert target.outputs is not None
     return np.column_stack([np.bincount(groups, weights=output, minlength=size) for output in target.outputs.T])
-
-
-def _modes(groups: IntArray, size: int, values: IntArray) -> IntArray:
-    """The most frequent value of each group, the smallest of equals."""
-    width = int(values.max(initial=0)) + 1
-    pairs, counts = np.unique(groups * width + values, return_counts=True)
-    best = np.lexsort((pairs % width, -counts, pairs // width))
-    first = np.unique((pairs // width)[best], return_index=True)
-    modes = np.zeros(size, dtype=np.int64)
-    modes[first[0]] = (pairs % width)[best][first[1]]
-    return modes
 
 
 @dataclass(frozen=True, eq=False)
