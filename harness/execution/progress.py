@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
-SHOWN = {"rows_per_second": "{:,.0f} rows/s", "loss": "loss {:.4f}", "epoch": "epoch {:.4g}"}
+SHOWN = {
+    "rows_per_second": "{:,.0f} rows/s",
+    "loss": "loss {:.4f}",
+    "epoch": "epoch {:.4g}",
+    "prompt_tokens": "{:,.0f} prompt tokens read",
+    "tokens": "{:,.0f} tokens written",
+    "tokens_per_second": "{:,.1f} tokens/s",
+    "elapsed": "{:,.0f} s",
+}
 
 
 def seconds(value: float | None) -> str:
@@ -116,6 +124,8 @@ class CellProgress:
         parts = [f"{done:,.0f}/{total:,.0f}" if total else f"{done:,.0f}"]
         if live and total and done is not None:
             parts[0] = f"{bar(done, total)} {done / total:.0%}"
+        if event["progress"] != self._stage:  # a step inside a stage, like the unpacking of a model
+            parts[0] = f"{event['progress']} {parts[0]}"
         parts += [form.format(event[name]) for name, form in SHOWN.items() if event.get(name) is not None]
         parts += [str(event["text"])] if event.get("text") else []
         left = event.get("eta_seconds")  # a generator with a time budget knows better than its share of steps tells

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 class Stopped(Exception):
@@ -22,9 +23,11 @@ class Answer:
         cut: whether it ended for lack of tokens.
         prompt_tokens: as counted by the model or endpoint; ``None`` when an endpoint does not say.
         completion_tokens: likewise.
+        rejected: rows begun that are not part of the text, by reason.
     """
 
     text: str
     cut: bool
     prompt_tokens: int | None
     completion_tokens: int | None
+    rejected: Mapping[str, int] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from harness.errors import TabOrderError
 from harness.seeding import rng
 from methods.in_context.answers import Answer, Stopped
+from methods.in_context.config import InContextConfig
 
 MAX_ANSWER_BYTES = 1 << 24
 MAX_ERROR_TEXT = 300
@@ -44,6 +45,7 @@ class Endpoint:
         base_url: up to and without ``/chat/completions``, e.g. ``https://api.openai.com/v1``.
         model: its name there.
         api: ``chat`` (``/chat/completions``) or ``completions`` (``/completions``, for models that continue text).
+        style: of the prompts: ``chat`` or ``continue``, for the record.
         key_variable: the environment variable that holds the key; ``None`` for servers without keys.
         max_requests: hard cap on requests sent, retries included.
         concurrency: requests under way at once.
@@ -51,12 +53,15 @@ class Endpoint:
             425, 429 or 5xx). Waiting doubles from ``first_wait_seconds``, times a seeded factor in [0.5, 1.5); ``Retry-After`` is
             heeded, and one above ``max_wait_seconds`` ends the sampling.
         timeout_seconds: for one answer, looked at whenever bytes arrive or stop arriving.
+        notes: sentences for the record: none.
+        on_tokens: nothing is told while an answer is under way.
         fields: more fields of the request body, e.g. ``{"max_completion_tokens": 2048}``; ``null`` leaves a default field out.
     """
 
     base_url: str
     model: str
     api: str
+    style: str
     key_variable: str | None
     max_tokens: int
     temperature: float
@@ -68,6 +73,8 @@ class Endpoint:
     max_wait_seconds: float
     first_wait_seconds: float = 1.0
     fields: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    on_tokens: Callable[..., None] = field(default=lambda **_: None, repr=False)
     sent: int = 0
     retried: Counter[str] = field(default_factory=Counter)
 
@@ -86,6 +93,26 @@ class Endpoint:
             )
         self._lock = threading.Lock()
         self._opener = urllib.request.build_opener(_NoRedirects)
+
+    @classmethod
+    def of(cls, config: InContextConfig, base_url: str) -> Endpoint:
+        """The endpoint that a generator's configuration describes."""
+        return cls(
+            base_url=base_url,
+            model=config.model,
+            api=config.api,
+            style=config.style or ("chat" if config.api == "chat" else "continue"),
+            key_variable=config.api_key_env,
+            max_tokens=config.max_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_requests=config.max_requests,
+            concurrency=config.at_once,
+            retries=config.retries,
+            timeout_seconds=config.timeout_seconds,
+            max_wait_seconds=config.max_wait_seconds,
+            fields=config.request_fields,
+        )
 
     def start(self) -> None:
         """Begin a new table: counts start from 0."""
@@ -111,8 +138,8 @@ class Endpoint:
             return list(pool.map(self._answer, prompts, seeds))
 
     def facts(self) -> dict[str, Any]:
-        """Requests sent and tries repeated, by cause."""
-        return {"requests": self.sent, "retries": dict(sorted(self.retried.items()))}
+        """Style of the prompts, requests sent and tries repeated, by cause."""
+        return {"style": self.style, "requests": self.sent, "retries": dict(sorted(self.retried.items()))}
 
     def _answer(self, prompt: str, seed: int) -> Answer | Stopped:
         """One prompt's answer, after as many tries as it takes and is allowed."""

@@ -1,119 +1,145 @@
-"""A local Hugging Face causal language model as an in-context model."""
+"""A local causal language model as an in-context model."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from harness.errors import Incompatible, TabOrderError
-from harness.seeding import global_seed
 from methods.in_context.answers import Answer, Stopped
+from methods.in_context.config import InContextConfig
+from methods.in_context.writing import Wish, Writer
+from methods.pretrained import load, origin
+
+Report = Callable[..., None]
 
 
-@dataclass
 class LocalModel:
-    """Any Hugging Face causal language model, by hub name or local folder.
+    """Any causal language model that :mod:`methods.pretrained` can load.
 
-    With a chat template in its tokenizer the prompt is the user's message; without one the model continues the prompt.
+    In style ``chat`` the prompt is the user's message, written by the tokenizer's chat template; in style ``continue`` the model
+    goes on with the prompt as it is. An answer ends with the model's end token, after as many rows as were asked for, or at
+    ``max_tokens``.
+
+    Args:
+        config: of the generator.
+
+    Attributes:
+        on_tokens: told ``(prompt_tokens=, tokens=, tokens_per_second=, elapsed=)``, the totals since :meth:`start`, after every pass.
+        sent: requests: none.
     """
 
-    name: str
-    max_tokens: int
-    temperature: float
-    top_p: float | None
-    device: str
-    sent: int = 0  # requests: none
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
 
-    def load(self) -> None:
-        """Load the model (from the hub's cache or the network when ``name`` is no folder)."""
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+    def __init__(self, config: InContextConfig) -> None:
+        self.config = config
+        self.on_tokens: Report = lambda **_: None
+        self.sent = 0
+        self.start()
 
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(self.name, padding_side="left")
-            self.model = AutoModelForCausalLM.from_pretrained(self.name).eval()
-        except (OSError, ValueError, KeyError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    def load(self, report: Report) -> None:
+        """Load the model, from the cache or the network where ``config.model`` is no folder.
+
+        Raises:
+            TabOrderError: when it cannot be loaded, or has no chat template and ``style=chat`` wants one.
+        """
+        name = self.config.model
+        self.model, self.tokenizer = load(name, setting="generator.model", report=report)
+        device = self.config.device
+        self.model.eval().to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        template = getattr(self.tokenizer, "chat_template", None) is not None
+        self.style = self.config.style or ("chat" if template else "continue")
+        if self.style == "chat" and not template:
             raise TabOrderError(
-                f"the language model '{self.name}' could not be loaded ({first}): give a Hugging Face hub name or the folder of a saved "
-                "causal language model; without network only folders and models already in the cache work."
-            ) from error
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        self.model.to(device)
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
-        config = self.model.config
+                f"style=chat needs a chat template, which the tokenizer of '{name}' has not: set generator.style=continue, or choose "
+                "an instruction-tuned model."
+            )
+        settings = self.model.config
         self.context = int(
-            getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1 << 30
+            getattr(settings, "max_position_embeddings", None) or getattr(settings, "n_positions", None) or 1 << 30
         )
+        ends = {self.tokenizer.eos_token_id, *_as_list(self.model.generation_config.eos_token_id)} - {None}
+        ids = sorted(set(self.tokenizer.get_vocab().values()))
+        texts = self.tokenizer.batch_decode([[token] for token in ids])
+        closing = frozenset(token for token, text in zip(ids, texts, strict=True) if "}" in text)
+        self.writer = Writer(self.model, frozenset(ends), closing, self.config.temperature, self.config.top_p)
 
     def start(self) -> None:
-        """Nothing is counted here."""
+        """Begin a new table: counts start from 0."""
+        self._read = self._written = 0
+        self._began = time.monotonic()
 
-    def count(self, prompt: str) -> int:
-        """Tokens of a prompt."""
-        return len(self._encode([prompt])["input_ids"][0])
-
-    def _encode(self, prompts: Sequence[str]) -> Any:
-        texts = list(prompts)
-        chat = getattr(self.tokenizer, "chat_template", None) is not None
+    def encode(self, prompt: str) -> tuple[int, ...]:
+        """The tokens of a prompt, in the model's style."""
+        chat = self.style == "chat"
         if chat:
-            texts = [
-                self.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-                )
-                for text in texts
-            ]
-        return self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not chat)
+            message = [{"role": "user", "content": prompt}]
+            prompt = self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        return tuple(self.tokenizer(prompt, add_special_tokens=not chat)["input_ids"])
 
-    def answers(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Answer | Stopped]:
-        """Sample one continuation a prompt, as one batch."""
-        import torch
+    def fitting(self, lines: Sequence[str], write: Callable[[Sequence[str]], str]) -> int:
+        """How many of ``lines``, from the first, ``write`` can put into a prompt so that it and an answer fit the model's context.
 
-        batch = self._encode(prompts).to(self.model.device)
-        ends = {self.tokenizer.eos_token_id, *_as_list(self.model.generation_config.eos_token_id)} - {None}
-        with torch.inference_mode(), global_seed(seeds[0]):
-            out = self.model.generate(
-                **batch,
-                do_sample=self.temperature > 0,
-                max_new_tokens=self.max_tokens,
-                pad_token_id=self.tokenizer.pad_token_id,
-                repetition_penalty=1.0,
-                **(
-                    {"temperature": self.temperature, "top_k": 0, "top_p": self.top_p or 1.0}
-                    if self.temperature > 0
-                    else {}
-                ),
-            )
-        width = batch["input_ids"].shape[1]
-        result: list[Answer | Stopped] = []
-        for prompt_mask, row in zip(batch["attention_mask"], out[:, width:].tolist(), strict=True):
-            end = next((i for i, token in enumerate(row) if token in ends), len(row))
-            text = self.tokenizer.decode(row[:end], skip_special_tokens=True)
-            result.append(Answer(text, end == len(row), int(prompt_mask.sum()), min(end + 1, len(row))))
+        Raises:
+            Incompatible: when not even one does.
+        """
+        needed = 0
+        for count in range(len(lines), 0, -1):
+            needed = len(self.encode(write(lines[:count]))) + self.answer_tokens
+            if needed <= self.context:
+                return count
+        raise Incompatible(
+            f"one example row and an answer of {self.answer_tokens} tokens need {needed} tokens, but the model reads at most "
+            f"{self.context}: lower max_tokens, set describe_columns=false, or choose a model of longer context."
+        )
+
+    @property
+    def answer_tokens(self) -> int:
+        """The room that an answer needs."""
+        return self.config.max_tokens
+
+    def answers(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Answer | Stopped]:
+        """Write one answer a prompt, all at once."""
+        wishes = [
+            Wish(self.encode(prompt), seed, self.config.max_tokens, self.config.rows_per_request)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        result = []
+        for wish, tokens in zip(wishes, self.writer.write(wishes, self.tell), strict=True):
+            ended = tokens[-1] in self.writer.ends
+            text = self.tokenizer.decode(tokens[: len(tokens) - ended], skip_special_tokens=True)
+            result.append(Answer(text, len(tokens) >= wish.most and not ended, len(wish.prompt), len(tokens)))
         return result
 
+    def tell(self, read: int, written: int) -> None:
+        """Count tokens read and written, and pass the totals on."""
+        self._read, self._written = self._read + read, self._written + written
+        elapsed = time.monotonic() - self._began
+        numbers = {"tokens_per_second": self._written / elapsed} if self._written else {}
+        self.on_tokens(prompt_tokens=self._read, tokens=self._written, elapsed=elapsed, **numbers)
+
     def facts(self) -> dict[str, Any]:
-        """Its size."""
-        return {"parameters": sum(parameter.numel() for parameter in self.model.parameters())}
+        """Its size, where its weights came from, and how it was asked."""
+        weights = origin(self.model)
+        return {
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            **({"weights": weights} if weights else {}),
+            "style": self.style,
+            "tokens_read": self._read,
+        }
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the record."""
+        if self.writer.shares:
+            return []
+        return ["prompts were answered one at a time: this model attends in a way that cannot share them."]
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def fit_context(model: LocalModel, lines: Sequence[str], write: Callable[[Sequence[str]], str]) -> int:
-    """How many of ``lines``, from the first, ``write`` can put into a prompt so that it and an answer fit the model's context.
-
-    Raises:
-        Incompatible: when not even one does.
-    """
-    for count in range(len(lines), 0, -1):
-        needed = model.count(write(lines[:count])) + model.max_tokens
-        if needed <= model.context:
-            return count
-    raise Incompatible(
-        f"one example row and an answer of max_tokens={model.max_tokens} need {needed} tokens, but the model reads at most "
-        f"{model.context}: lower max_tokens, set describe_columns=false, or choose a model of longer context."
-    )

@@ -31,25 +31,26 @@ def describe_column(column: Column, train: pd.DataFrame) -> str:
     return f"- {quoted(column.name)}: {what}{null}"
 
 
-def write_prompt(columns: Sequence[str], examples: Sequence[str], rows: int) -> str:
+def write_prompt(
+    columns: Sequence[str], examples: Sequence[str], rows: int, *, ask: bool = True, form: str = ""
+) -> str:
     """The whole prompt. It ends with the example rows, so a model that only continues text goes on with rows.
 
     Args:
         columns: lines of :func:`describe_column`; none leaves the description out.
-        examples: rows as JSON objects.
+        examples: rows as text, one a line.
         rows: how many new rows to ask for.
+        ask: whether it says what is wanted, as a chat needs; else it is a text that stops amid its rows.
+        form: how a row is to be written; by default as a JSON object.
     """
-    described = ["The columns:", *columns, ""] if columns else []
-    return "\n".join(
-        [
-            "You write rows of a synthetic table. New rows look as if they came from the same source as the examples below and are "
-            "no copies of them.",
-            f"Answer with {rows} new rows and nothing else: one JSON object per line, with the keys of the examples in the same "
-            "order, and null where a value is missing.",
-            "",
-            *described,
-            "The rows:",
-            *examples,
-            "",
-        ]
+    form = form or (
+        "one JSON object per line, with the keys of the examples in the same order, and null where a value is missing"
     )
+    asked = [
+        "You write rows of a synthetic table. New rows look as if they came from the same source as the examples below and are "
+        "no copies of them.",
+        f"Answer with {rows} new rows and nothing else: {form}.",
+        "",
+    ]
+    described = ["The columns:", *columns, ""] if columns else []
+    return "\n".join([*(asked if ask else []), *described, "The rows:", *examples, ""])

@@ -28,3 +28,16 @@ def test_numbers_are_shown_and_a_generators_own_estimate_is_believed():
 
 def test_an_estimate_that_is_no_number_is_left_out():
     assert shown(done=0, total=10, eta_seconds=float("nan")) == "cell: fit 0/10"
+
+
+def test_tokens_and_steps_inside_a_stage_are_shown() -> None:
+    stream = io.StringIO()
+    progress = CellProgress("cell", stream, every=0.0)
+    progress.event({"stage": "fit"})
+    progress.event({"progress": "unpack", "done": 2, "total": 4})
+    progress.event({"stage": "sample"})
+    numbers = {"prompt_tokens": 1490.0, "tokens": 120.0, "tokens_per_second": 14.26, "elapsed": 31.4}
+    progress.event({"progress": "sample", "done": 0, "total": 50, **numbers})
+    assert "cell: fit unpack 2/4 · ETA" in stream.getvalue()
+    told = "cell: sample 0/50 · 1,490 prompt tokens read · 120 tokens written · 14.3 tokens/s · 31 s"
+    assert told in stream.getvalue()
