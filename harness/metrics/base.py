@@ -34,6 +34,7 @@ class EvalInput:
         seed: for any randomness inside the metric.
         invalid: invalid cells per column of the raw synthetic table (see :func:`harness.table.conform`).
         cache: shared between the metrics of one evaluation (encodings computed once).
+        shared: shared with the anchors' inputs too; only for what the training table and the seed alone decide.
     """
 
     train: pd.DataFrame
@@ -44,14 +45,22 @@ class EvalInput:
     seed: int
     invalid: Mapping[str, int] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
-    def cached(self, key: str, make: Callable[[], Any]) -> Any:
-        """The value under ``key``, made on first use, once, also when metrics run in several threads."""
-        if key not in self.cache:
-            with self.cache.setdefault(f"lock of {key}", RLock()):
-                if key not in self.cache:
-                    self.cache[key] = make()
-        return self.cache[key]
+    def cached(self, key: str, make: Callable[[], Any], *, of_train: bool = False) -> Any:
+        """The value under ``key``, made on first use, once, also when metrics run in several threads.
+
+        Args:
+            key: names the value.
+            make: makes it.
+            of_train: whether the training table and the seed alone decide it, so that the anchors' inputs may use it too.
+        """
+        kept = self.shared if of_train else self.cache
+        if key not in kept:
+            with kept.setdefault(f"lock of {key}", RLock()):
+                if key not in kept:
+                    kept[key] = make()
+        return kept[key]
 
     def table(self, role: Role) -> pd.DataFrame:
         """One of the three tables by its role."""

@@ -57,6 +57,18 @@ def _encode(data: EvalInput, name: str) -> ColumnCodes:
     return coded if data.schema[name].numeric else _renumber(coded, _canonical(data, name, coded))
 
 
+def class_codes(data: EvalInput, name: str) -> ColumnCodes:
+    """Codes of a column of classes, numbers too: no code depends on what a class is called or which number stands for it."""
+    if not data.schema[name].numeric:
+        return codes(data, name)
+
+    def make() -> ColumnCodes:
+        coded = _by_value(data, name)
+        return _renumber(coded, _canonical(data, name, coded))
+
+    return data.cached(f"class codes of {name}", make)  # type: ignore[no-any-return]
+
+
 def _by_value(data: EvalInput, name: str) -> ColumnCodes:
     """Codes in the order of the values (numbers by size, texts by code point)."""
     if data.schema[name].numeric:
@@ -100,7 +112,8 @@ def _canonical(data: EvalInput, name: str, coded: ColumnCodes) -> Ints:
     train, test, synthetic = (-count for count in _counts(coded))
     keys: list[Ints | Floats] = [train, test]
     if len(np.unique(train * (len(data.test) + 1) + test)) < coded.size:
-        prints = [_by_category(coded.of(role), _fingerprints(data, role), coded.size) for role in ROLES]
+        own = name if data.schema[name].numeric else None  # a number that stands for a class must not order the classes
+        prints = [_by_category(coded.of(role), _fingerprints(data, role, own), coded.size) for role in ROLES]
         keys += [*prints[:2], synthetic, prints[2]]
     return np.lexsort([np.arange(coded.size), *keys[::-1]]).astype(np.int64)
 
@@ -111,14 +124,16 @@ def _by_category(values: Ints, prints: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(values[present], weights=prints[present], minlength=size), dtype=float)
 
 
-def _fingerprints(data: EvalInput, role: Role) -> Floats:
-    """A number of each row in [0, 2²⁴) made from its numbers and from how frequent its categories are."""
-    return data.cached(f"fingerprints of {role}", lambda: _hash_rows(data, role))  # type: ignore[no-any-return]
+def _fingerprints(data: EvalInput, role: Role, without: str | None) -> Floats:
+    """A number of each row in [0, 2²⁴) made from its numbers (but for one column's) and from how frequent its categories are."""
+    return data.cached(f"fingerprints of {role} without {without}", lambda: _hash_rows(data, role, without))  # type: ignore[no-any-return]
 
 
-def _hash_rows(data: EvalInput, role: Role) -> Floats:
+def _hash_rows(data: EvalInput, role: Role, without: str | None) -> Floats:
     total = np.zeros(len(data.table(role)), dtype=np.uint64)
     for column in data.schema.columns:
+        if column.name == without:
+            continue
         if column.numeric:
             values = floats(data, role, column.name)
             rounded = values if column.decimals is None else np.round(values, column.decimals)

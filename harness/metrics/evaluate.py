@@ -28,15 +28,6 @@ from harness.seeding import rng
 
 Kind = Literal["value", "real", "floor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-LONGEST = (
-    "detection.sniff",
-    "ml_efficacy.mlp",
-    "ml_efficacy.random_forest",
-    "detection.roc_auc",
-    "privacy.dcr",
-    "privacy.membership",
-)
-"""Metrics that begin first, so that none of the slow ones is left running alone at the end."""
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "sdmetrics")
 log = logging.getLogger(__name__)
 
@@ -95,8 +86,8 @@ def evaluate(
 
 
 def _by_length(metrics: Sequence[Metric]) -> list[Metric]:
-    """The slow ones first, else in order."""
-    return sorted(metrics, key=lambda metric: LONGEST.index(metric.name) if metric.name in LONGEST else len(LONGEST))
+    """Those that say they are ``slow`` first, so that none of them is left running alone at the end; else in order."""
+    return sorted(metrics, key=lambda metric: not getattr(metric, "slow", False))
 
 
 def _check(dataset: Dataset, synthetic: pd.DataFrame, metrics: Sequence[Metric], jobs: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from harness.metrics.base import EvalInput, Role
 from harness.metrics.encoding import Floats, Ints, codes, floats
@@ -42,6 +43,27 @@ class Features:
             else:
                 columns.append(np.clip(floats(data, role, name), -HUGE, HUGE))
         return np.column_stack(columns) if columns else np.empty((len(data.table(role)), 0))
+
+
+def train_matrix(data: EvalInput, role: Role, columns: Features) -> Floats:
+    """Like ``columns.matrix(data, role, ("train",))``, but no other table has a say in which of equally frequent categories is first.
+
+    Shape (rows, columns).
+    """
+
+    def ranked(name: str) -> tuple[pd.Index[Any], Floats]:
+        alone = EvalInput(data.train, data.train, data.train, data.schema, data.dataset, data.seed)
+        coded = codes(alone, name)
+        return pd.Index(coded.labels), ranks(coded.train, coded.size)
+
+    made = []
+    for name, category in zip(columns.names, columns.categorical, strict=True):
+        if category:
+            labels, rank = data.cached(f"ranks in train of {name}", lambda n=name: ranked(n), of_train=True)  # type: ignore[misc]
+            made.append(np.append(rank, np.nan)[labels.get_indexer(data.table(role)[name])])
+        else:
+            made.append(np.clip(floats(data, role, name), -HUGE, HUGE))
+    return np.column_stack(made) if made else np.empty((len(data.table(role)), 0))
 
 
 def features(data: EvalInput, without: str | None = None) -> Features:

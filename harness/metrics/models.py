@@ -12,13 +12,15 @@ from harness.table import Task
 Model = Literal["hgb", "random_forest", "linear", "mlp"]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 HIDDEN = (150, 100, 50)
+TREE_ROWS = 10_000
+"""Rows drawn for each tree of a forest, at most: more of them cost time and hardly change what a hundred trees say together."""
 
 
 def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int) -> Any:
     """An unfitted scikit-learn estimator with its preprocessing.
 
     Args:
-        model: ``hgb`` (histogram gradient boosting), ``random_forest``, ``linear`` (logistic for classes, least squares for
+        model: ``hgb`` (penalised histogram gradient boosting), ``random_forest``, ``linear`` (logistic for classes, least squares for
             numbers) or ``mlp`` (150, 100, 50 hidden units).
         task: classes or numbers.
         rows: how many it will be fitted on.
@@ -30,15 +32,56 @@ def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int
 
     classes = task == "classification"
     if model == "hgb":
-        kind = ensemble.HistGradientBoostingClassifier if classes else ensemble.HistGradientBoostingRegressor
-        return kind(categorical_features=categorical, early_stopping=False, random_state=seed)
+        return SymmetricBoosting(categorical, seed) if classes else _boosting(categorical, seed, classes=False)
     if model == "random_forest":
         kind = ensemble.RandomForestClassifier if classes else ensemble.RandomForestRegressor
-        return kind(n_estimators=100, random_state=seed)
+        return kind(n_estimators=100, max_samples=min(rows, TREE_ROWS), random_state=seed)
     if model == "linear":
         last = linear_model.LogisticRegression(max_iter=500) if classes else linear_model.LinearRegression()
         return _scaled(categorical, classes, last)
     return _scaled(categorical, classes, FunctionTransformer(_single), _mlp(classes, seed, max_iter=_passes(rows)))
+
+
+def _boosting(categorical: Mask, seed: int, *, classes: bool) -> Any:
+    """Histogram gradient boosting that cannot diverge.
+
+    Without a penalty a leaf that holds a few rows of a rare class gets a step of hundreds (its hessian is the classes' small
+    chances), and a few such steps bury all other scores. Early stopping would need a row of each class on both sides of a split.
+    """
+    from sklearn import ensemble
+
+    kind = ensemble.HistGradientBoostingClassifier if classes else ensemble.HistGradientBoostingRegressor
+    return kind(
+        categorical_features=categorical, early_stopping=False, random_state=seed,
+        learning_rate=0.2, max_iter=40, max_leaf_nodes=15, l2_regularization=1.0,
+    )  # fmt: skip
+
+
+class SymmetricBoosting:
+    """Boosting whose chances do not depend on how two classes are numbered.
+
+    scikit-learn grows one tree a step for two classes, and its splits of categories are not the same when 0 and 1 change places
+    (chances then differ by up to .4). Both codings are fitted and their chances averaged. More classes have a tree each.
+
+    Args:
+        categorical: which columns are categories, shape (columns,).
+        seed: of both models.
+    """
+
+    def __init__(self, categorical: Mask, seed: int) -> None:
+        self.categorical, self.seed = categorical, seed
+
+    def fit(self, matrix: Any, labels: Any) -> SymmetricBoosting:
+        """Fit on rows of shape (rows, columns) and labels of shape (rows,)."""
+        self.classes_, coded = np.unique(labels, return_inverse=True)
+        codings = [coded, 1 - coded] if len(self.classes_) == 2 and self.categorical.any() else [coded]
+        self._models = [_boosting(self.categorical, self.seed, classes=True).fit(matrix, c) for c in codings]
+        return self
+
+    def predict_proba(self, matrix: Any) -> Any:
+        """Chances, shape (rows, classes)."""
+        first, *turned = [model.predict_proba(matrix) for model in self._models]
+        return (first + turned[0][:, ::-1]) / 2 if turned else first
 
 
 def make_paper_model(model: Model, task: Task, seed: int) -> Any:

@@ -76,6 +76,7 @@ class ClosestRecord:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test_half"
+    slow: ClassVar[bool] = True
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -147,6 +148,7 @@ class MembershipInference:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test_half"
+    slow: ClassVar[bool] = True
 
     @property
     def params(self) -> Mapping[str, Any]:

@@ -138,3 +138,18 @@ def test_without_dependencies_each_metric_says_so() -> None:
     data = inputs(KINDS, TRAIN, TRAIN, TRAIN)
     with pytest.raises(NotComputable, match="'toy' states no functional dependencies"):
         FDViolations()(data)
+
+
+def test_invented_left_sides_fail_and_those_as_new_as_real_ones_do_not() -> None:
+    # Train: a→p, b→q. Of four test rows one has a new left side: 1/4 is usual.
+    kinds = {"x": "categorical", "y": "categorical"}
+    train, test = {"x": list("ab"), "y": list("pq")}, {"x": list("abac"), "y": list("pqpr")}
+
+    def failing(x: str, y: str) -> float | None:
+        data = inputs(kinds, train, test, {"x": list(x), "y": list(y)}, fds=[(["x"], "y")])
+        return numbers(FDViolations(), data)["dependencies.fd_failure_rate"]
+
+    assert failing("zzzz", "pppp") == 3 / 4  # all invented, a quarter of which real rows do too
+    assert failing("abaz", "pqpp") == 0
+    assert failing("azzz", "qppp") == 1 / 4 + (3 / 4 - 1 / 4)
+    assert failing("abab", "pqpq") == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.base import NotComputable
-from harness.metrics.detection import SniffTest, TwoSampleTest
+from harness.metrics.detection import C2ST, SniffTest, TwoSampleTest, TwoSided
 
 from .metric_inputs import inputs, numbers
 
@@ -96,3 +96,36 @@ def test_ugly_tables() -> None:
     assert 0 <= measure(SniffTest(), one)["detection.sniff_accuracy"] <= 1
     with pytest.raises(NotComputable, match="1 rows, fewer than the 3 folds"):
         measure(TwoSampleTest(), one)
+
+
+def test_detection_is_two_sided() -> None:
+    kinds = {"x": "float"}
+    for synthetic in (related(500, 0), related(500, 2), related(500, 2, shuffle=True)):
+        data = inputs(KINDS, related(500, 0), related(200, 1), synthetic)
+        auc = numbers(TwoSampleTest(), data)["detection.roc_auc"]
+        assert numbers(TwoSided(), data)["detection.two_sided"] == pytest.approx(1 - 2 * abs(auc - 0.5), abs=1e-12)
+        assert numbers(C2ST(), data)["detection.c2st"] == pytest.approx(min(1.0, 2 - 2 * auc), abs=1e-12)
+    apart = inputs(kinds, {"x": [0.0] * 60}, {"x": [0.0] * 60}, {"x": [1.0] * 60})
+    assert numbers(TwoSided(), apart)["detection.two_sided"] == 0  # AUC 1
+    same = inputs(kinds, {"x": [0.0] * 60}, {"x": [0.0] * 60}, {"x": [0.0] * 60})
+    assert numbers(TwoSided(), same)["detection.two_sided"] == 1  # AUC 0.5
+
+
+def test_where_the_detector_looks() -> None:
+    made = related(500, 2)
+    made["y"] = [v + 5 for v in made["y"]]
+    found = numbers(C2ST(), inputs(KINDS, related(500, 0), related(200, 1), made))
+    assert found["detection.c2st_loss.y"] > 0.2
+    assert abs(found["detection.c2st_loss.x"]) < 0.05
+    assert abs(found["detection.c2st_loss.c"]) < 0.05
+
+
+def test_the_forest_of_the_sniff_test_is_trained_once_and_knows_train_alone() -> None:
+    first = inputs(KINDS, related(200, 0), related(100, 1), related(200, 2, shuffle=True))
+    from dataclasses import replace
+
+    other = replace(first, synthetic=first.train, cache={})
+    alone = numbers(SniffTest(), replace(other, shared={}))
+    assert numbers(SniffTest(), first) != alone
+    assert numbers(SniffTest(), other) == alone  # with the forest that the first call trained
+    assert other.shared is first.shared

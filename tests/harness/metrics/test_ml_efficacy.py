@@ -8,7 +8,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from harness.errors import TabOrderError
 from harness.metrics.base import NotComputable
-from harness.metrics.ml_efficacy import MLEfficacy, _classification, _regression
+from harness.metrics.ml_efficacy import MLEfficacy, _classification, _regression, require_fitted, require_learnt
+from harness.metrics.ml_headline import MLHeadline
 
 from .metric_inputs import inputs, numbers, values
 
@@ -206,3 +207,119 @@ def test_numbers_out_of_all_proportion_do_not_stop_a_model(model: str) -> None:
     data = inputs(REGRESSION, numeric(60), numeric(60, 1), cells, target="y", task="regression")
     found = numbers(MLEfficacy(model), data)  # type: ignore[arg-type]
     assert found[f"ml_efficacy.{model}.mae"] > 0
+
+
+def blurred(rows: int, seed: int, rare: int = 4, blur: float = 0.15):
+    """A TVAE's table: six classes that two columns tell, blurred, and a few rows each of classes that have nearly vanished."""
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 6, rows)
+    y[: 4 * rare] = np.repeat(np.arange(6, 6 + rare), 4)
+    x = np.round(y * 3 + generator.normal(size=rows) * (1 + blur), 1)
+    c = np.where(generator.random(rows) < blur, generator.integers(0, 6 + rare, rows), y)
+    return {"x": list(x), "c": [f"c{v}" for v in c], "y": [f"y{v}" for v in y]}
+
+
+def test_many_classes_some_rare_do_not_make_boosting_diverge() -> None:
+    made, test = blurred(3000, 0), blurred(800, 1, rare=0, blur=0)
+    data = inputs(KINDS, test, test, made, target="y", task="classification")
+    assert numbers(MLEfficacy("hgb"), data)["ml_efficacy.hgb.roc_auc"] > 0.99
+    # The same boosting without a penalty does diverge on this table, so the test can fail.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    x, c, y = (np.array([str(v).strip("cy") for v in made[name]], dtype=float) for name in ("x", "c", "y"))
+    loose = HistGradientBoostingClassifier(categorical_features=[False, True], early_stopping=False, random_state=0)
+    rows = np.column_stack([x, c])
+    assert loose.fit(rows, y).score(rows, y) < 0.9
+    with pytest.raises(NotComputable, match="hgb did not learn: on its own training rows its log-loss"):
+        require_learnt("hgb", y.astype(int), loose.predict_proba(rows), loose.classes_)
+
+
+def test_a_model_worse_than_a_constant_on_its_own_rows_is_an_error() -> None:
+    labels, classes = np.array([0, 0, 0, 1]), np.array([0, 1])
+    require_learnt("m", labels, np.array([[0.75, 0.25]] * 4), classes)  # the shares themselves
+    with pytest.raises(NotComputable, match="m did not learn"):
+        require_learnt("m", labels, np.array([[0.25, 0.75]] * 4), classes)
+    truth = np.array([0.0, 1.0, 2.0])
+    require_fitted("m", truth, np.full(3, 1.0))
+    with pytest.raises(NotComputable, match=r"its R² is -2, below 0"):
+        require_fitted(
+            "m", truth, np.array([1.0, 2.0, 3.0]) + np.sqrt(2) - 1
+        )  # squared errors 2 against a variance of 2/3
+
+
+NOISY = {"c": "categorical", "d": "categorical", "x": "float", "y": "integer"}
+
+
+def noisy(rows: int, seed: int):
+    generator = np.random.default_rng(seed)
+    c, d, x = generator.integers(0, 6, rows), generator.integers(0, 6, rows), generator.normal(size=rows).round(2)
+    y = ((c > 2) * 0.8 + x * 0.5 + generator.normal(size=rows) * 1.5 > 0.4).astype(int)
+    return {"c": [f"c{v}" for v in c], "d": [f"d{v}" for v in d], "x": list(x), "y": [int(v) for v in y]}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("code", [{0: 1, 1: 0}, {0: 7, 1: -3}])
+def test_how_classes_are_numbered_does_not_matter(model: str, code: dict[int, int]) -> None:
+    tables = [noisy(rows, seed) for seed, rows in enumerate((300, 200, 400))]
+    turned = [{**table, "y": [code[v] for v in table["y"]]} for table in tables]
+    found, other = (
+        numbers(MLEfficacy(model), inputs(NOISY, *t, target="y", task="classification"))  # type: ignore[arg-type]
+        for t in (tables, turned)
+    )
+    assert found == other
+
+
+def test_boosting_is_symmetric_itself_not_by_the_numbering_alone() -> None:
+    from harness.metrics.models import SymmetricBoosting
+
+    table = noisy(500, 3)
+    rows = np.column_stack([[float(v[1]) for v in table["c"]], [float(v[1]) for v in table["d"]], table["x"]])
+    labels, mask = np.array(table["y"]), np.array([True, True, False])
+    chances = [SymmetricBoosting(mask, 0).fit(rows, y).predict_proba(rows) for y in (labels, 1 - labels)]
+    assert chances[0] == pytest.approx(chances[1][:, ::-1], abs=1e-12)
+
+
+def test_permuted_classes_of_three_do_not_matter() -> None:
+    kinds = {"x": "float", "y": "integer"}
+    generator = np.random.default_rng(0)
+
+    def rows(n):
+        y = generator.choice(3, n, p=[0.5, 0.3, 0.2])
+        return {"x": list((y + generator.normal(size=n)).round(1)), "y": [int(v) for v in y]}
+
+    tables = [rows(n) for n in (300, 150, 300)]
+    turned = [{**t, "y": [{0: 2, 1: 0, 2: 1}[v] for v in t["y"]]} for t in tables]
+    found, other = (
+        numbers(MLHeadline(), inputs(kinds, *t, target="y", task="classification")) for t in (tables, turned)
+    )
+    assert found == other
+
+
+def test_headline_is_the_median_of_its_models_and_survives_one_failure(monkeypatch) -> None:
+    data = inputs(KINDS, table(200), table(100, 1), table(200, 2, flip=0.2), target="y", task="classification")
+    each = {m: numbers(MLEfficacy(m), data)[f"ml_efficacy.{m}.roc_auc"] for m in ("hgb", "random_forest", "linear")}
+    found = numbers(MLHeadline(), data)
+    assert found["ml_efficacy.headline.roc_auc"] == np.median(list(each.values()))
+    assert set(found) == {f"ml_efficacy.headline.{m}" for m in ("accuracy", "macro_f1", "roc_auc")}
+
+    def fail(self, data):
+        raise NotComputable(f"{self.name} did not learn.")
+
+    whole = MLEfficacy._measure
+    monkeypatch.setattr(MLEfficacy, "_measure", lambda s, d: fail(s, d) if s.model == "hgb" else whole(s, d))
+    again = inputs(KINDS, table(200), table(100, 1), table(200, 2, flip=0.2), target="y", task="classification")
+    assert numbers(MLHeadline(), again)["ml_efficacy.headline.roc_auc"] == pytest.approx(
+        (each["random_forest"] + each["linear"]) / 2
+    )
+    monkeypatch.setattr(MLEfficacy, "_measure", lambda s, d: whole(s, d) if s.model == "linear" else fail(s, d))
+    again = inputs(KINDS, table(200), table(100, 1), table(200, 2, flip=0.2), target="y", task="classification")
+    with pytest.raises(NotComputable, match="only one of 3 models has a value: "):
+        MLHeadline()(again)
+    with pytest.raises(TabOrderError, match="at least two different models"):
+        MLHeadline(("hgb",))
+
+
+def test_headline_floor_is_its_models_floor() -> None:
+    data = inputs(KINDS, table(50), table(40, 1), table(50), target="y", task="classification")
+    floors = [[(v.name.split(".")[-1], v.value) for v in m.floor(data)] for m in (MLHeadline(), MLEfficacy("hgb"))]
+    assert floors[0] == floors[1]
