@@ -148,7 +148,7 @@ def _job(plain: Mapping[str, Any]) -> Any:
     evaluation = Evaluation(
         tuple(plain["evaluation"]["metrics"].values()), _integer(plain["evaluation"]["seed"], "evaluation.seed")
     )
-    evaluation.identities()  # a mistake in a metric must not show after hours of training
+    evaluation.build()  # a mistake in a metric must not show after hours of training
     threads = _threads(limits["threads"], share)
     dataset = _dataset(plain["dataset"])
     return Job(

@@ -18,6 +18,8 @@ from harness.errors import TabOrderError, choices
 from harness.execution.environments import Environment, EnvironmentFailed, cache_folder, ensure
 from harness.execution.progress import CellProgress
 from harness.generator import Yield
+from harness.metrics.base import Metric
+from harness.metrics.identity import identity
 from harness.processes.isolation import Limits, Outcome, preload, run_isolated
 from harness.records import provenance as environment
 from harness.records.files import write_atomic
@@ -43,10 +45,13 @@ class Evaluation:
     metrics: tuple[Mapping[str, Any], ...]
     seed: int = 0
 
-    def identities(self) -> list[dict[str, Any]]:
-        """``{name, version, params, seed}`` of each metric, in order."""
-        made = [build(spec) for spec in self.metrics]
-        return [finite({"name": m.name, "version": m.version, "params": m.params, "seed": self.seed}) for m in made]
+    def build(self) -> list[Metric]:
+        """The metrics, in order."""
+        return [build(spec) for spec in self.metrics]
+
+    def identities(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """:func:`harness.metrics.identity.identity` of each metric on a dataset, in order."""
+        return [identity(metric, dataset, self.seed) for metric in self.build()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +197,7 @@ def _left(job: Job, record: Record | None, made: Mapping[str, Any] | None) -> li
         return None
     if job.cache == "only":
         return []
-    asked = zip(job.evaluation.metrics, job.evaluation.identities(), strict=True)
+    asked = zip(job.evaluation.metrics, job.evaluation.identities(job.dataset), strict=True)
     return [spec for spec, identity in asked if identity not in record.evaluation]
 
 
@@ -353,7 +358,7 @@ def _rescore(
         "dataset_dir": str(dataset_dir.resolve()),
         "synthetic": str((folder / "synthetic.parquet").resolve()),
         "invalid": facts["result"]["invalid"],
-        "seed": derive_seed(job.evaluation.seed, job.dataset.name, "evaluate"),
+        "seed": job.evaluation.seed,
         "anchors": str(job.store.anchors.resolve()),
         "threads": job.threads,
     }
@@ -378,7 +383,7 @@ def _rescore(
         Score(**{**one, "bounds": tuple(one["bounds"]), "error": redactor.value(one["error"])})
         for one in outcome.result["scores"]
     )
-    identities = replace(job.evaluation, metrics=tuple(specs)).identities()
+    identities = replace(job.evaluation, metrics=tuple(specs)).identities(job.dataset)
     names = {score.metric for score in fresh}
     scored = replace(
         record,

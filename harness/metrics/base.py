@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from threading import RLock
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import pandas as pd
 
@@ -92,7 +93,8 @@ class Metric(Protocol):
     Attributes:
         name: ``family.metric``; every value's name equals it or starts with it.
         version: raised whenever the definition changes.
-        params: JSON-able parameters, part of the score's identity.
+        params: JSON-able parameters, part of the score's identity; a plug-in without them has those of its constructor. Built-in
+            metrics take them, and more, from :class:`Declared`.
         goal: which direction is better; shown where a metric has no values to say so themselves.
         real_anchor: the real table that plays the synthetic one for the *real* anchor: ``test`` where the metric compares with
             train, ``train`` where it compares with test (so that the anchor is never a table compared with itself), and
@@ -122,9 +124,40 @@ class HasFloor(Protocol):
         """The floor's values, named as the metric's. ``data.synthetic`` is the training table."""
 
 
+Known = Literal["fds", "rules", "condition", "resources"]
+KNOWN: tuple[Known, ...] = get_args(Known)
+"""What is stated about a dataset beside its rows."""
+
+
+class Declared:
+    """What a metric says of itself where it says nothing else.
+
+    Attributes:
+        slow: whether it begins before others, so that it is not left running alone at the end.
+        reads: what it uses of that which is stated about a dataset; a changed statement gives the metric another identity.
+    """
+
+    slow: ClassVar[bool] = False
+    reads: ClassVar[tuple[Known, ...]] = ()
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """What the constructor was given."""
+        return params_of(self)
+
+
 def params_of(metric: Any) -> dict[str, Any]:
-    """The parameters of a metric that is a dataclass: its fields, by name."""
-    return {f.name: getattr(metric, f.name) for f in fields(metric)}
+    """What a metric's constructor was given: a dataclass's fields, else the attributes named like its arguments."""
+    if is_dataclass(metric):
+        return {f.name: getattr(metric, f.name) for f in fields(metric)}
+    names = inspect.signature(type(metric)).parameters if "__init__" in vars(type(metric)) else ()
+    return {name: getattr(metric, name) for name in names if hasattr(metric, name)}
+
+
+def parameters(metric: Any) -> Mapping[str, Any]:
+    """The metric's ``params``, or, where it has none, what its constructor was given."""
+    found: Mapping[str, Any] = metric.params if hasattr(metric, "params") else params_of(metric)
+    return found
 
 
 def with_mean(name: str, each: Sequence[Value]) -> list[Value]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from harness.errors import TabOrderError
 from harness.metrics import distances
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, Known, NotComputable, RealAnchor, Value
 from harness.metrics.encoding import Floats, Ints, codes, floats
 
 
 @dataclass(frozen=True)
-class ConditionalDistance:
+class ConditionalDistance(Declared):
     """Distance of each column's distribution given each category c of the condition column; in [0, 1], lower is better.
 
     Given c, a number column's distance is the Kolmogorov–Smirnov statistic and a categorical one's the total variation distance,
@@ -37,11 +37,7 @@ class ConditionalDistance:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Condition and support."""
-        return params_of(self)
+    reads: ClassVar[tuple[Known, ...]] = ("condition",)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare category by category."""

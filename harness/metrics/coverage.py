@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Value, with_mean
 from harness.metrics.encoding import codes, floats, row_ids
 
 
@@ -19,7 +19,7 @@ def _categorical(data: EvalInput) -> list[str]:
 
 
 @dataclass(frozen=True)
-class MissingCategories:
+class MissingCategories(Declared):
     """Training categories that no synthetic row has; lower is better.
 
     - ``coverage.missing_categories``: mean over categorical columns of the share of a column's training categories that are
@@ -32,11 +32,6 @@ class MissingCategories:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare the sets of categories."""
@@ -51,7 +46,7 @@ class MissingCategories:
 
 
 @dataclass(frozen=True)
-class UnseenCategories:
+class UnseenCategories(Declared):
     """``coverage.unseen_categories``: present synthetic cells whose category no training row has.
 
     Mean over categorical columns, and ``coverage.unseen_categories.<column>`` each; shares in [0, 1], lower is better.
@@ -61,11 +56,6 @@ class UnseenCategories:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Look every synthetic category up among training ones."""
@@ -80,7 +70,7 @@ class UnseenCategories:
 
 
 @dataclass(frozen=True)
-class RangeCoverage:
+class RangeCoverage(Declared):
     """``coverage.range``: how much of each number column's training range synthetic values span (sdmetrics' RangeCoverage).
 
     1 − (gap at the low end + gap at the high end) / range, at least 0; mean over number columns and ``coverage.range.<column>``
@@ -91,11 +81,6 @@ class RangeCoverage:
     version = 1
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare the extremes."""
@@ -117,7 +102,7 @@ class RangeCoverage:
 
 
 @dataclass(frozen=True)
-class DuplicateRows:
+class DuplicateRows(Declared):
     """``coverage.duplicate_rows``: synthetic rows that repeat an earlier one in every cell.
 
     A share in [0, 1], lower is better; the *real* anchor is that of the training rows.
@@ -128,11 +113,6 @@ class DuplicateRows:
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
 
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
-
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Count distinct rows."""
         rows = row_ids(data).synthetic
@@ -140,7 +120,7 @@ class DuplicateRows:
 
 
 @dataclass(frozen=True)
-class InvalidCells:
+class InvalidCells(Declared):
     """``coverage.invalid_cells``: present cells that are no value of their column's kind, before they became missing.
 
     Text or infinity in a number column, 1.5 in an integer column (:func:`harness.table.conform` counts them). Shares of a
@@ -151,11 +131,6 @@ class InvalidCells:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Divide the counts by the rows."""

@@ -12,7 +12,7 @@ from harness.dependencies.codes import Encoder, g3_error
 from harness.dependencies.mining import mine
 from harness.dependencies.values import FDViolation, FunctionalDependency, IntArray, MiningResult
 from harness.dependencies.violations import any_violation, violations
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
+from harness.metrics.base import Declared, EvalInput, Goal, Known, NotComputable, RealAnchor, Role, Value, with_mean
 from harness.metrics.encoding import codes
 from harness.metrics.encoding import encoder as shared_encoder
 
@@ -25,7 +25,7 @@ RATES = {
 
 
 @dataclass(frozen=True)
-class FDViolations:
+class FDViolations(Declared):
     """How synthetic rows treat the dataset's curated functional dependencies X→Y. All are shares; lower is better.
 
     With S the synthetic rows and m(x) the most frequent y beside x in real training rows (a missing cell is a value; floats are
@@ -52,11 +52,7 @@ class FDViolations:
     version = 3
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``max_values``."""
-        return params_of(self)
+    reads: ClassVar[tuple[Known, ...]] = ("fds",)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Measure every curated dependency."""
@@ -132,7 +128,7 @@ def _by_left_side(fd: FunctionalDependency, found: FDViolation, encoder: Encoder
 
 
 @dataclass(frozen=True)
-class FDSet:
+class FDSet(Declared):
     """Whether mining the synthetic table finds the real table's dependencies. Both are shares; higher is better.
 
     - ``dependencies.fd_set_recall``: of the dependencies mined on training rows, those that follow (by Armstrong's axioms) from
@@ -151,11 +147,6 @@ class FDSet:
     version = 1
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``max_lhs``."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Mine both tables and compare."""

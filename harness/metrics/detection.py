@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Value
 from harness.metrics.encoding import Floats, Ints
 from harness.metrics.features import Features, features, filled, row_order, train_matrix
 from harness.metrics.models import TREE_ROWS
@@ -19,7 +19,7 @@ SHUFFLED = 2000
 
 
 @dataclass(frozen=True)
-class SniffTest:
+class SniffTest(Declared):
     """``detection.sniff_accuracy``: the paper's discriminator.
 
     A random forest learns real training rows (1) against rows of independently resampled columns (0), and is applied to real
@@ -36,11 +36,6 @@ class SniffTest:
     slow: ClassVar[bool] = True
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Fit the forest on training rows, ask it about test and synthetic rows."""
@@ -149,7 +144,7 @@ def _copying(found: Detector) -> bool:
 
 
 @dataclass(frozen=True)
-class TwoSampleTest:
+class TwoSampleTest(Declared):
     """``detection.roc_auc``: histogram gradient boosting, real training rows against synthetic rows, cross-validated.
 
     A classifier two-sample test (Lopez-Paz and Oquab, 2017). The mean ROC-AUC over ``folds`` stratified folds, in [0, 1], lower
@@ -168,11 +163,6 @@ class TwoSampleTest:
     real_anchor: ClassVar[RealAnchor] = "test"
     slow: ClassVar[bool] = True
 
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``folds``."""
-        return params_of(self)
-
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Train on folds of both tables together."""
         found = detect(data, self.folds)
@@ -180,7 +170,7 @@ class TwoSampleTest:
 
 
 @dataclass(frozen=True)
-class TwoSided:
+class TwoSided(Declared):
     """``detection.two_sided``: 1 − 2·|AUC − ½| of that detector; in [0, 1], higher is better.
 
     A table told apart without fail is at 0, and so is one whose rows the detector takes for real *because* they are copies.
@@ -193,18 +183,13 @@ class TwoSided:
     real_anchor: ClassVar[RealAnchor] = "test"
     slow: ClassVar[bool] = True
 
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``folds``."""
-        return params_of(self)
-
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Fold the AUC at one half."""
         return [Value(self.name, 1 - 2 * abs(detect(data, self.folds).auc - 0.5), "max")]
 
 
 @dataclass(frozen=True)
-class C2ST:
+class C2ST(Declared):
     """``detection.c2st``: 2·(1 − AUC) of that detector, at most 1, as other papers print it; in [0, 1], higher is better.
 
     Copies reach 1: it is for comparison with published figures only (these use XGBoost). ``detection.c2st_loss.<column>`` says where
@@ -218,11 +203,6 @@ class C2ST:
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "test"
     slow: ClassVar[bool] = True
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``folds``."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """The AUC in other words, and column by column."""

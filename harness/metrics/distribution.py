@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.errors import TabOrderError, choices
 from harness.metrics import distances
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
 from harness.metrics.encoding import codes, floats, sdmetrics_metadata
 from harness.metrics.pairs import Bins
 from harness.table import Column
@@ -51,7 +51,7 @@ def _pool(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[pd.Series[An
 
 
 @dataclass(frozen=True)
-class ColumnShapes:
+class ColumnShapes(Declared):
     """sdmetrics' Column Shapes: the mean over columns of 1 − KS (numbers) or 1 − TVD (categories), in [0, 1], higher is better.
 
     A column that cannot be scored (say, nothing but missing cells) counts 0, where sdmetrics leaves it out of the mean. Values:
@@ -62,11 +62,6 @@ class ColumnShapes:
     version = 1
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare synthetic with test columns."""
@@ -83,7 +78,7 @@ class ColumnShapes:
 
 
 @dataclass(frozen=True)
-class PairTrends:
+class PairTrends(Declared):
     """sdmetrics' Column Pair Trends over all pairs of columns, in [0, 1], higher is better.
 
     1 − |r − r'|/2 with Pearson's r for two numeric columns, 1 − TVD of the contingency table otherwise (numbers in sdmetrics'
@@ -101,11 +96,6 @@ class PairTrends:
     version = 1
     goal: ClassVar[Goal] = "max"
     real_anchor: ClassVar[RealAnchor] = "train"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The two thresholds."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare synthetic with test pairs."""
@@ -126,7 +116,7 @@ class PairTrends:
 
 
 @dataclass(frozen=True)
-class ColumnDistance:
+class ColumnDistance(Declared):
     """A distance between one synthetic and one test column, for each column and on average; lower is better.
 
     Args:

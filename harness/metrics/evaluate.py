@@ -20,8 +20,9 @@ import pandas as pd
 
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
-from harness.metrics.base import EvalInput, HasFloor, Metric, NotComputable, Value
+from harness.metrics.base import EvalInput, HasFloor, Metric, NotComputable, Value, parameters
 from harness.metrics.encoding import require_rows, resample_columns
+from harness.metrics.identity import identity
 from harness.records.files import write_atomic
 from harness.records.record import Score, finite
 from harness.seeding import rng
@@ -59,7 +60,8 @@ def evaluate(
         dataset: the real rows and what is known of them.
         synthetic: canonical table under judgement (:func:`harness.table.conform`); not changed.
         metrics: what to compute, in order (the keys of a mapping are ignored).
-        seed: of all randomness inside metrics and anchors; equal seeds give equal scores, whatever ``jobs`` is.
+        seed: of all randomness inside metrics and anchors; equal seeds give equal scores, whatever ``jobs`` is and whatever the
+            dataset is called.
         invalid: invalid cells per column, as :func:`harness.table.conform` counted them.
         anchors: folder in which anchors are kept, so that they are computed once per dataset; ``None``: computed each time.
         jobs: threads; metrics and their anchors run side by side.
@@ -195,7 +197,7 @@ def _scores(metric: Metric, value: Outcome, real: Outcome, floor: Outcome) -> li
             Score(
                 metric=name,
                 version=metric.version,
-                params=finite(metric.params),
+                params=finite(parameters(metric)),
                 goal=like.goal,
                 bounds=like.bounds,
                 value=mine.value if mine else None,
@@ -213,21 +215,19 @@ class _AnchorCache:
 
     def __init__(self, folder: Path | None, dataset: Dataset, seed: int) -> None:
         self.folder = folder
-        self.identity = {
+        self.dataset, self.seed = dataset, seed
+        self.tables = {
             "dataset": dataset.checksum,
-            "rules": [dict(rule) for rule in dataset.rules],
-            "fds": [fd.to_json() for fd in dataset.fds],
-            "condition": dataset.condition,
             "target": dataset.schema.target,
-            "seed": seed,
+            "task": dataset.schema.task,
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }
 
     def key(self, metric: Metric, kind: Kind, rows: int) -> dict[str, Any]:
         """What an anchor depends on; only a resampled floor depends on the number of synthetic rows."""
         sized = kind == "floor" and not isinstance(metric, HasFloor)
-        own = {"metric": metric.name, "version": metric.version, "params": finite(metric.params), "kind": kind}
-        return {**self.identity, **own, "rows": rows if sized else None}
+        own = identity(metric, self.dataset, self.seed)
+        return {**self.tables, **own, "metric": own.pop("name"), "kind": kind, "rows": rows if sized else None}
 
     def _path(self, key: Mapping[str, Any]) -> Path | None:
         if self.folder is None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness.errors import TabOrderError, choices
-from harness.metrics.base import EvalInput, Goal, RealAnchor, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, RealAnchor, Value
 from harness.metrics.encoding import Floats, Ints, codes, floats
 from harness.metrics.nearest import EXACT, mixed_rows, nearest, require_pairs
 from harness.seeding import rng
@@ -24,7 +24,7 @@ STEPS = 30
 
 
 @dataclass(frozen=True)
-class SlicedWasserstein:
+class SlicedWasserstein(Declared):
     """``distribution.sliced_wasserstein``: mean 1-Wasserstein distance along random directions (Bonneel et al., 2015).
 
     Directions are drawn from a normal distribution of variance 1/columns in every dimension. From 0, lower is better. Missing
@@ -43,11 +43,6 @@ class SlicedWasserstein:
     def __post_init__(self) -> None:
         if self.directions < 1:
             raise TabOrderError(f"directions={self.directions} is not possible: give 1 or more.")
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``directions``."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Project both tables and compare along each direction."""
@@ -105,7 +100,7 @@ def _ranked(data: EvalInput, name: str) -> tuple[Ints, Ints]:
 
 
 @dataclass(frozen=True)
-class SupportOverlap:
+class SupportOverlap(Declared):
     """α-precision or β-recall (Alaa et al., 2022), without their learned embedding; in [0, 1], higher is better.
 
     - ``distribution.alpha_precision``: let P(α) be the share of synthetic rows inside the ball around the centre of the test rows

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from harness.errors import TabOrderError, choices
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Role, Value
 from harness.metrics.encoding import Floats, Ints, class_codes, codes, floats
 from harness.metrics.features import HUGE, Features, features, filled, row_order
 from harness.metrics.models import Model, make_model, make_paper_model
@@ -36,7 +36,7 @@ SLACK = 0.05
 
 
 @dataclass(frozen=True)
-class MLEfficacy:
+class MLEfficacy(Declared):
     """Scores on real test rows of one model trained on synthetic rows.
 
     Classification: ``accuracy``, ``macro_f1`` (over the classes among test rows), ``roc_auc`` (one against the rest, averaged
@@ -76,11 +76,6 @@ class MLEfficacy:
     def name(self) -> str:
         """``ml_efficacy.<model>``."""
         return f"ml_efficacy.{'paper_' if self.recipe == 'paper_compatible' else ''}{self.model}"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Model and recipe."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Train on ``data.synthetic``, test on ``data.test``."""

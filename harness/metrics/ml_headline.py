@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from harness.errors import TabOrderError
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Value
 from harness.metrics.ml_efficacy import MLEfficacy, named
 from harness.metrics.models import Model
 
 
 @dataclass(frozen=True)
-class MLHeadline:
+class MLHeadline(Declared):
     """``ml_efficacy.headline.<measure>``: the median of a measure over models, which are trained as :class:`MLEfficacy` says.
 
     Measures, directions, bounds and anchors are those of :class:`MLEfficacy`. A model without a value (it did not learn, say) is
@@ -38,11 +38,6 @@ class MLHeadline:
                 f"models={list(self.models)}: the headline is a median, give at least two different models."
             )
         self._each()
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The models."""
-        return params_of(self)
 
     def _each(self) -> list[MLEfficacy]:
         return [MLEfficacy(model) for model in self.models]

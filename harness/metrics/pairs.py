@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from harness.errors import TabOrderError
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Role, Value
 from harness.metrics.encoding import Floats, codes, floats
 
 Small = np.ndarray[Any, np.dtype[np.int32]]
@@ -95,7 +95,7 @@ def joint_counts(left: Binned, right: Binned) -> np.ndarray[Any, np.dtype[np.int
 
 
 @dataclass(frozen=True)
-class PairDistance:
+class PairDistance(Declared):
     """Total variation distance of the joint distribution of two columns, over all pairs; in [0, 1], lower is better.
 
     Synthetic against test rows, in bins that the test rows decide (:class:`Bins`), so that numbers out of their range count as
@@ -117,11 +117,6 @@ class PairDistance:
 
     def __post_init__(self) -> None:
         Bins("test", self.bins, self.categories)
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Bins and categories."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare the contingency tables of every pair."""

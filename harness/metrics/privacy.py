@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Value
 from harness.metrics.encoding import Floats, row_ids
 from harness.metrics.nearest import Nearest, mixed_rows, nearest, require_pairs
 from harness.seeding import rng
@@ -20,7 +20,7 @@ MAX_PAIRS = 4_000_000_000
 
 
 @dataclass(frozen=True)
-class ExactCopies:
+class ExactCopies(Declared):
     """``privacy.exact_copy_share``: synthetic rows that equal some training row in every cell (floats at the real decimals).
 
     A share, lower is better; the *real* anchor is the share of test rows that happen to do so.
@@ -30,11 +30,6 @@ class ExactCopies:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """None."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Look every synthetic row up among training rows."""
@@ -55,7 +50,7 @@ def _require(data: EvalInput, max_pairs: int) -> None:
 
 
 @dataclass(frozen=True)
-class ClosestRecord:
+class ClosestRecord(Declared):
     """Distance to the closest record (DCR), against a holdout.
 
     - ``privacy.dcr_share``: the share of synthetic rows closer to training than to held-out rows, had both tables equally many:
@@ -97,7 +92,7 @@ class ClosestRecord:
 
 
 @dataclass(frozen=True)
-class NearestNeighbourRatio:
+class NearestNeighbourRatio(Declared):
     """``privacy.nndr``: mean ratio of the distances to the nearest and to the second nearest training row, in [0, 1].
 
     Higher is better: near 0 a synthetic row singles one training row out. Two training rows at distance 0 single none out: 1.
@@ -129,7 +124,7 @@ class NearestNeighbourRatio:
 
 
 @dataclass(frozen=True)
-class MembershipInference:
+class MembershipInference(Declared):
     """How well an attacker who sees only the synthetic table tells training rows from held-out ones.
 
     - ``privacy.membership_auc``: ROC-AUC of calling a row a member the closer its nearest synthetic row is (GAN-Leaks; Chen et al.,

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Role, Value, params_of, with_mean
+from harness.metrics.base import Declared, EvalInput, Goal, NotComputable, RealAnchor, Role, Value, with_mean
 from harness.metrics.encoding import Floats, floats
 from harness.metrics.pairs import Binned, Bins, joint_counts
 from harness.table import Column
@@ -47,7 +47,7 @@ def _rates(name: str, broken: Mapping[str, tuple[Mask, Mask]]) -> list[Value]:
 
 
 @dataclass(frozen=True)
-class OrderRelations:
+class OrderRelations(Declared):
     """Rows that break an order a ≤ b that all training rows keep between two number columns. Shares; lower is better.
 
     An order counts only where both columns have values in a common range (else it holds for any rows) and at least ``min_rows``
@@ -60,11 +60,6 @@ class OrderRelations:
     version = 1
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``min_rows``."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Find the orders in training rows, count breaches in synthetic rows."""
@@ -92,7 +87,7 @@ class OrderRelations:
 
 
 @dataclass(frozen=True)
-class ArithmeticRelations:
+class ArithmeticRelations(Declared):
     """Rows that break a calculation that all training rows keep between number columns. Shares; lower is better.
 
     Looked for are sums a = b + c (and so differences), products a = b·c, and fixed conversions a = k·b + m; each must hold, up to
@@ -224,7 +219,7 @@ def _line(x: Floats, y: Floats) -> tuple[float, float] | None:
 
 
 @dataclass(frozen=True)
-class ImpossiblePairs:
+class ImpossiblePairs(Declared):
     """Rows with a combination of two values that never occurs in training rows, though each value is frequent.
 
     A combination counts as impossible where ``min_expected`` training rows or more would have it if the two columns were independent,
@@ -251,11 +246,6 @@ class ImpossiblePairs:
 
     def __post_init__(self) -> None:
         Bins("train", self.bins, self.categories)
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Threshold and bins."""
-        return params_of(self)
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Find empty combinations in training rows, and synthetic rows that have them."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from harness.datasets.rules import Mask, Rule, parse_rules
 from harness.errors import TabOrderError
-from harness.metrics.base import EvalInput, Goal, NotComputable, RealAnchor, Value, params_of, with_mean
+from harness.metrics.base import Declared, EvalInput, Goal, Known, NotComputable, RealAnchor, Value, with_mean
 from harness.metrics.encoding import codes
 
 
 @dataclass(frozen=True)
-class RuleViolations:
+class RuleViolations(Declared):
     """Rows that break domain rules. All are shares of the synthetic rows; lower is better.
 
     In the words of Stoian et al. (2024), the mean is the samplewise constraint violation coverage, the last one the violation rate.
@@ -32,11 +32,7 @@ class RuleViolations:
     version = 2
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """``max_keys``."""
-        return params_of(self)
+    reads: ClassVar[tuple[Known, ...]] = ("rules", "resources")
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Apply every rule to the synthetic rows."""

@@ -110,7 +110,7 @@ class Cost:
 class Record:
     """Everything known about one cell. See ``results/README.md`` for the schema in words.
 
-    ``evaluation`` lists the metrics computed, as ``{name, version, params, seed}``: a metric not listed there is scored on the
+    ``evaluation`` lists the metrics computed, as ``{name, version, params, seed, evaluator, reads}``: one not listed is scored on the
     stored table by the next run, without refitting.
     """
 
