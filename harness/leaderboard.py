@@ -28,8 +28,6 @@ COMMAND = Command(
         "missing=drop|worst": """drop: a dataset that some generator did not finish is left out for all;
             worst: each failed cell counts 0 (default: drop)""",
         "anchor=NAME": "the generator whose Elo rating is 1000 (default: independent where there is one, else the mean of all)",
-        "draws=N": "bootstrap draws (default: 1000)",
-        "seed=N": "seed of the bootstrap (default: 0)",
         "rope=X": "differences below this count as practically equal (default: 0.01)",
     },
     required=("store.root",),
@@ -42,14 +40,11 @@ COMMAND = Command(
 
 def _policy(given: dict[str, str]) -> Policy:
     numbers: dict[str, Any] = {}
-    for key, kind in (("draws", int), ("seed", int), ("rope", float)):
-        if key in given:
-            try:
-                numbers[key] = kind(given[key])
-            except ValueError:
-                raise TabOrderError(
-                    f"{key}={given[key]} is not a number: write e.g. {key}={getattr(Policy, key)}."
-                ) from None
+    if "rope" in given:
+        try:
+            numbers["rope"] = float(given["rope"])
+        except ValueError:
+            raise TabOrderError(f"rope={given['rope']} is not a number: write e.g. rope={Policy.rope}.") from None
     words: dict[str, Any] = {key: given[key] for key in ("missing", "anchor") if key in given}
     return Policy(**words, **numbers)
 

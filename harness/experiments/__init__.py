@@ -47,7 +47,7 @@ def write(
         store: whose records and tables are read.
         output: parent folder.
         keep: which records belong to the experiment (default: all).
-        policy: bootstrap draws and seed.
+        policy: how to aggregate.
 
     Raises:
         TabOrderError: for an unknown name, or when no record is left.

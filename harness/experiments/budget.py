@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
-from harness.experiments.contrasts import contrast, gather, interval_text
+from harness.experiments.contrasts import Contrast, contrast, gather, interval_text, together
 from harness.experiments.study import (
     FD_RATE,
     ORDER_PARAMS,
@@ -20,8 +20,8 @@ from harness.experiments.study import (
     param,
 )
 from harness.experiments.tables import Entry, Table, file_name
+from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Unit
-from harness.ranking.standings import over_seeds
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import plural
 from harness.report.figures import plots as figures
@@ -59,7 +59,8 @@ def order_budget(study: Study, folder: Path) -> Result:
     heads = ["dataset", "epochs", "decoding", "order", "seeds", "FD violation", "share of random's"]
     result.tables = [Table("orders", title, [*heads, *(name for name, _ in FIDELITY)], rows)]
     fd_arms = [arm for arm in sorted(arms, key=_place) if arm[3] == "fd" and _random(arm) in arms]
-    result.answer = [_sentence(arm, rates) + _paired(study, [*arms[arm], *arms[_random(arm)]]) for arm in fd_arms]
+    paired = together([_paired([*arms[arm], *arms[_random(arm)]]) for arm in fd_arms])
+    result.answer = [_sentence(arm, rates) + _shown(found) for arm, found in zip(fd_arms, paired, strict=True)]
     if timed:
         result.answer.append(f"{plural(timed, 'run')} with a budget in seconds left out.")
     result.answer.append(evidence(study))
@@ -111,9 +112,13 @@ def _sentence(arm: Arm, rates: dict[Arm, Estimate | None]) -> str:
     return f"{arm[0]}, {arm[1]:g} epochs, {arm[2]}: fd {interval_text(own)}, random {interval_text(random)}{beside}{ratio}."
 
 
-def _paired(study: Study, units: list[Unit]) -> str:
-    """The paired difference of the two orders at one budget, and whether it is shown."""
-    found = contrast(gather(units, order_of, FD_RATE, ORDER_PARAMS), "fd", "random", study.policy)
+def _paired(units: list[Unit]) -> Contrast | None:
+    """The paired difference of the two orders at one budget."""
+    return contrast(gather(units, order_of, FD_RATE, ORDER_PARAMS), "fd", "random")
+
+
+def _shown(found: Contrast | None) -> str:
+    """What the paired difference shows."""
     if found is None:
         return " Not shown at this scale: no pair of runs differs in the order alone."
     said = f"paired difference {interval_text(found.difference)} over {plural(found.runs, 'pair')}"

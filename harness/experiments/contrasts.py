@@ -6,18 +6,23 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from statistics import fmean
 
 from harness.experiments.tables import Entry, Table
-from harness.ranking import statistics as st
+from harness.ranking.intervals import (
+    LEAST_TABLES,
+    TABLES_LEVEL,
+    holm,
+    over_seeds,
+    over_tables,
+    p_over_seeds,
+    p_over_tables,
+)
 from harness.ranking.labels import flatten
-from harness.ranking.numbers import amount
+from harness.ranking.numbers import estimate
 from harness.ranking.runs import Unit
-from harness.ranking.standings import Policy, over_seeds
-from harness.ranking.statistics import Estimate
+from harness.ranking.statistics import LEVEL, Estimate
 from harness.ranking.wording import plural
-from harness.seeding import rng
 
 Factor = Callable[[Unit], str | None]
 Block = tuple[str, str]
@@ -26,13 +31,13 @@ Values = Mapping[str, Mapping[Key, float]]
 
 LEAST_SEEDS = 3
 """Training seeds that every block needs before a difference counts as shown (PROTOCOL: the unit of replication is a trained model)."""
-LEAST_TABLES = 3
-"""Blocks that a statement over several of them needs; a statement on one needs its seeds only."""
 
 RULE = (
-    f"A difference counts as shown when the 95 % interval of the paired difference excludes 0, every block has at least {LEAST_SEEDS} "
-    f"training seeds, and a statement over several blocks rests on at least {LEAST_TABLES}. A block is a table with all other "
-    "settings equal. Intervals are Student's t over seeds within one block, and a bootstrap over blocks, then seeds, over several."
+    f"A difference counts as shown when its p-value, adjusted by Holm for all questions of this output, is at most {1 - LEVEL:.2g}, every "
+    f"block has at least {LEAST_SEEDS} training seeds, and a statement over several tables rests on at least {LEAST_TABLES}. A block is "
+    "a table with all other settings equal; runs are paired by block and seed. Within one table p-values and 95 % intervals are "
+    f"Student's t over seeds; over several they are Student's t over the tables' means, at a nominal {TABLES_LEVEL:.0%} so that they "
+    "cover 95 % where table effects are skewed. What is said of tables taken alone is adjusted for their number."
 )
 
 
@@ -74,35 +79,42 @@ class Contrast:
     Attributes:
         first: level.
         second: level.
-        difference: mean over blocks of the mean over seeds, with a 95 % interval (see :data:`RULE`).
+        difference: mean over tables of the mean over their blocks and seeds, with an interval (see :data:`RULE`).
+        tables: number of tables.
         blocks: number of blocks (tables × other settings).
         runs: number of pairs.
         seeds: pairs in the block that has the fewest.
         negative: share of pairs in which first is lower.
         equal: share of pairs without a difference.
+        p_value: two-sided, of no difference; ``None`` where there is no interval.
+        p_adjusted: the same by Holm over the questions asked together.
     """
 
     first: str
     second: str
     difference: Estimate
+    tables: int
     blocks: int
     runs: int
     seeds: int
     negative: float
     equal: float
+    p_value: float | None
+    p_adjusted: float | None
 
     @property
     def doubt(self) -> str | None:
         """Why the difference does not count as shown; ``None`` when it does."""
-        low, high = self.difference.low, self.difference.high
-        if low is None or high is None:
-            return "there is no interval"
         if self.seeds < LEAST_SEEDS:
             return f"with {plural(self.seeds, 'training seed')} in a block, where {LEAST_SEEDS} are needed"
-        if 1 < self.blocks < LEAST_TABLES:
-            return f"with {self.blocks} blocks, where {LEAST_TABLES} are needed to speak of several"
-        if low <= 0 <= high:
+        if 1 < self.tables < LEAST_TABLES:
+            return f"with {self.tables} tables, where {LEAST_TABLES} are needed to speak of several"
+        if self.p_value is None or self.p_adjusted is None:
+            return "there is no interval"
+        if self.p_value > 1 - LEVEL:
             return "the interval includes 0"
+        if self.p_adjusted > 1 - LEVEL:
+            return f"among the questions asked together p is {self.p_adjusted:.2g} (Holm)"
         return None
 
     @property
@@ -111,29 +123,48 @@ class Contrast:
         return self.doubt is None
 
 
-def contrast(values: Values, first: str, second: str, policy: Policy) -> Contrast | None:
-    """Compare two levels of a factor on what both have; ``None`` when they share nothing."""
-    shared = sorted(set(values.get(first, {})) & set(values.get(second, {})))
-    if not shared:
+def contrast(values: Values, first: str, second: str) -> Contrast | None:
+    """Compare two levels of a factor on what both have; ``None`` when they share nothing. A question asked alone."""
+    blocks: dict[Block, dict[int, float]] = defaultdict(dict)
+    for (block, seed), gap in sorted(gaps(values, first, second).items()):
+        blocks[block][seed] = gap
+    if not blocks:
         return None
-    blocks: dict[Block, list[float]] = defaultdict(list)
-    for block, seed in shared:
-        blocks[block].append(values[first][block, seed] - values[second][block, seed])
-    every = [difference for found in blocks.values() for difference in found]
-    if len(blocks) == 1:
-        estimate = over_seeds(every)
+    by_table: dict[str, list[dict[int, float]]] = defaultdict(list)
+    for block, found in blocks.items():
+        by_table[block[0]].append(found)
+    if len(by_table) == 1:
+        numbers = _by_seed(*by_table.values())
+        difference, p = over_seeds(numbers), p_over_seeds(numbers)
     else:
-        matrix = np.full((len(blocks), 1, max(map(len, blocks.values()))), np.nan)
-        for row, block in enumerate(sorted(blocks)):
-            matrix[row, 0, : len(blocks[block])] = blocks[block]
-        samples = st.hierarchical_bootstrap(matrix, policy.draws, rng(policy.seed, "contrast", first, second))
-        estimate = st.estimate(float(st.seed_means(matrix).mean()), samples.mean(axis=(1, 2)))
-    negative, equal = (float(np.mean(found)) for found in (np.less(every, 0), np.equal(every, 0)))
-    return Contrast(first, second, estimate, len(blocks), len(every), min(map(len, blocks.values())), negative, equal)
+        numbers = [fmean(fmean(found.values()) for found in alike) for alike in by_table.values()]
+        difference, p = over_tables(numbers), p_over_tables(numbers)
+    every = [gap for found in blocks.values() for gap in found.values()]
+    return Contrast(
+        first=first,
+        second=second,
+        difference=difference,
+        tables=len(by_table),
+        blocks=len(blocks),
+        runs=len(every),
+        seeds=min(map(len, blocks.values())),
+        negative=fmean(gap < 0 for gap in every),
+        equal=fmean(gap == 0 for gap in every),
+        p_value=p,
+        p_adjusted=p,
+    )
 
 
-def by_table(values: Values, first: str, second: str, policy: Policy) -> dict[str, Contrast]:
-    """The contrast within each table alone."""
+def _by_seed(blocks: Sequence[Mapping[int, float]]) -> list[float]:
+    """Of one table: a mean over its blocks for each seed that all of them have; means of the blocks where none is common."""
+    common = set.intersection(*(set(found) for found in blocks))
+    return [fmean(found[seed] for found in blocks) for seed in sorted(common)] or [
+        fmean(fmean(found.values()) for found in blocks)
+    ]
+
+
+def by_table(values: Values, first: str, second: str) -> dict[str, Contrast]:
+    """The contrast within each table alone, adjusted for their number."""
     places = sorted({block[0] for level in (first, second) for block, _ in values.get(level, {})})
     found = {}
     for place in places:
@@ -141,9 +172,49 @@ def by_table(values: Values, first: str, second: str, policy: Policy) -> dict[st
             level: {key: value for key, value in values.get(level, {}).items() if key[0][0] == place}
             for level in (first, second)
         }
-        if (one := contrast(here, first, second, policy)) is not None:
+        if (one := contrast(here, first, second)) is not None:
             found[place] = one
-    return found
+    return dict(zip(found, filter(None, together([*found.values()])), strict=True))
+
+
+def together(found: Sequence[Contrast | None]) -> list[Contrast | None]:
+    """Questions asked together: their p-values adjusted by Holm. What compares the same runs twice counts once."""
+    distinct: list[Contrast] = []
+    for one in found:
+        if one is not None and not any(same(one, other) for other in distinct):
+            distinct.append(one)
+    adjusted = holm([one.p_value for one in distinct])
+    return [
+        None
+        if one is None
+        else replace(one, p_adjusted=next(p for p, known in zip(adjusted, distinct, strict=True) if same(one, known)))
+        for one in found
+    ]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two levels compared over all tables, and within each."""
+
+    overall: Contrast | None
+    alone: Mapping[str, Contrast]
+
+
+def questions(asked: Sequence[tuple[Values, str, str]]) -> list[Question]:
+    """Questions asked together, each two levels of a factor in some values."""
+    overall = together([contrast(*one) for one in asked])
+    return [Question(found, by_table(*one)) for found, one in zip(overall, asked, strict=True)]
+
+
+def question_rows(found: Iterable[Question]) -> list[tuple[str, Contrast | None]]:
+    """Rows of a contrast table: a question over all tables, then within each; the sole table alone."""
+    rows: list[tuple[str, Contrast | None]] = []
+    for one in found:
+        if len(one.alone) > 1:
+            rows += [("all", one.overall), *one.alone.items()]
+        elif one.overall is not None:
+            rows += [(next(iter(one.alone), "all"), one.overall)]
+    return rows
 
 
 def gaps(values: Values, first: str, second: str) -> dict[Key, float]:
@@ -157,9 +228,7 @@ def gaps(values: Values, first: str, second: str) -> dict[Key, float]:
 
 def interval_text(found: Estimate) -> str:
     """``0.031 [0.02, 0.04]``, or a remark that there is no interval."""
-    if found.low is None or found.high is None:
-        return f"{amount(found.value)} (no interval: a single run, or equal runs)"
-    return f"{amount(found.value)} [{amount(found.low)}, {amount(found.high)}]"
+    return estimate(found) + (" (no interval: a single run, equal runs, or two tables)" if found.low is None else "")
 
 
 def numbers(found: Contrast, lower_is_better: bool = True) -> str:
@@ -176,7 +245,9 @@ def same(one: Contrast | None, other: Contrast | None) -> bool:
     """Whether two contrasts compare the same runs, either way round."""
     if one is None or other is None:
         return False
-    return one.runs == other.runs and math.isclose(abs(one.difference.value), abs(other.difference.value))
+    counts = [(found.tables, found.blocks, found.runs, found.p_value is None) for found in (one, other)]
+    alike = math.isclose(abs(one.difference.value), abs(other.difference.value))
+    return counts[0] == counts[1] and alike and math.isclose(one.p_value or 0.0, other.p_value or 0.0)
 
 
 def verdict(found: Contrast | None, what: str, lower_is_better: bool = True) -> str:
@@ -209,7 +280,8 @@ def contrast_row(table: str, found: Contrast) -> list[Entry]:
     """A row of :func:`contrast_table`."""
     shown = "yes" if found.shown else f"no: {found.doubt}"
     return [
-        table, found.first, found.second, found.difference, found.blocks, found.runs, found.seeds, found.negative, shown,
+        table, found.first, found.second, found.difference, found.blocks, found.runs, found.seeds, found.negative,
+        found.p_value, found.p_adjusted, shown,
     ]  # fmt: skip
 
 
@@ -222,6 +294,8 @@ HEADS = (
     "pairs",
     "least seeds",
     "share lower",
+    "p",
+    "p (Holm)",
     "shown at this scale",
 )
 

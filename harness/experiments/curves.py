@@ -18,12 +18,13 @@ from harness.experiments.contrasts import (
     gather,
     interval_text,
     renamed,
+    together,
     verdict,
 )
 from harness.experiments.study import FD_RATE, ORDER_PARAMS, RATE_LABEL, Result, Study, order_levels, order_of
 from harness.experiments.tables import Entry, Table
+from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Unit
-from harness.ranking.standings import over_seeds
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import span
 from harness.report.figures import plots as figures
@@ -52,11 +53,22 @@ class Axis:
     log_x: bool = False
 
 
-def curves(study: Study, folder: Path, result: Result, name: str, title: str, axis: Axis) -> list[Contrast]:
+def curves(
+    study: Study, folder: Path, result: Result, name: str, title: str, axis: Axis, beside: Contrast | None = None
+) -> Contrast | None:
     """Add the table and figure of violation along an axis, the gap fd − random at each level, and sentences on its change.
 
+    Args:
+        study: the runs.
+        folder: of the figure.
+        result: what is added to.
+        name: of table and figure.
+        title: of both.
+        axis: what violation is drawn against.
+        beside: a further question of the same output.
+
     Returns:
-        The gaps by level, lowest place first.
+        ``beside``, adjusted for being asked together with the gaps and their change.
     """
     units = [unit for unit in study.scored if axis.level(unit) and axis.panel(unit) and order_of(unit)]
     panels = {
@@ -71,7 +83,9 @@ def curves(study: Study, folder: Path, result: Result, name: str, title: str, ax
     ]
     heads = ["table", "order", axis.label, "runs", "FD violation rate"]
     result.tables.append(Table(name, f"{title}; means over training seeds, 95 % intervals", heads, rows))
-    found, change = _gaps(study, units, axis)
+    found, change = _gaps(units, axis)
+    beside, change, *at_levels = together([beside, change, *found])
+    found = [one for one in at_levels if one is not None]
     result.tables.append(
         contrast_table(
             f"{name}_gaps",
@@ -91,7 +105,7 @@ def curves(study: Study, folder: Path, result: Result, name: str, title: str, ax
             for panel, lines in panels.items()
         }
         result.figures[name] = partial(figures.panels, path, said, axis.label, RATE_LABEL, drawn, axis.log_x)
-    return found
+    return beside
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -118,7 +132,7 @@ def _points(units: Sequence[Unit], axis: Axis) -> Points:
     }
 
 
-def _gaps(study: Study, units: Sequence[Unit], axis: Axis) -> tuple[list[Contrast], Contrast | None]:
+def _gaps(units: Sequence[Unit], axis: Axis) -> tuple[list[Contrast], Contrast | None]:
     """fd − random at each level, lowest place first, and how the last differs from the first, paired by block and seed."""
     places: dict[str, list[float]] = defaultdict(list)
     for unit in units:
@@ -133,11 +147,7 @@ def _gaps(study: Study, units: Sequence[Unit], axis: Axis) -> tuple[list[Contras
     found = [
         one
         for level in levels
-        if (
-            one := renamed(
-                contrast(values[level], "fd", "random", study.policy), f"order fd ({level})", f"order random ({level})"
-            )
-        )
+        if (one := renamed(contrast(values[level], "fd", "random"), f"order fd ({level})", f"order random ({level})"))
     ]
     known: Mapping[str, Mapping[tuple[tuple[str, str], int], float]] = {
         level: found_gaps for level in levels if (found_gaps := gaps(values[level], "fd", "random"))
@@ -145,7 +155,7 @@ def _gaps(study: Study, units: Sequence[Unit], axis: Axis) -> tuple[list[Contras
     if len(known) < 2:
         return found, None
     first, *_, last = known
-    change = contrast(known, last, first, study.policy)
+    change = contrast(known, last, first)
     return found, renamed(change, f"fd − random ({last})", f"fd − random ({first})")
 
 

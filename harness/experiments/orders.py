@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from harness.experiments.contrasts import by_table, contrast, contrast_table, tally, verdict
+from harness.experiments.contrasts import contrast_table, question_rows, tally, verdict
 from harness.experiments.study import (
     FD_RATE,
     METRICS,
@@ -17,8 +17,7 @@ from harness.experiments.study import (
     means_table,
     order_levels,
     order_of,
-    order_rows,
-    order_values,
+    order_questions,
 )
 from harness.experiments.tables import file_name
 from harness.report.figures import graph as figures_graph
@@ -49,17 +48,15 @@ def ablation_order(study: Study, folder: Path) -> Result:
             levels,
         )
     ]
-    for metric, _ in METRICS:
-        if found := [row for first, second, _ in PAIRS for row in order_rows(study, metric, first, second) if row[1]]:
+    pairs = [(first, second, said) for first, second, said in PAIRS if first in levels and second in levels]
+    asked = {metric: order_questions(study, [metric], [pair[:2] for pair in pairs]) for metric, _ in METRICS}
+    for metric, found in asked.items():
+        if rows := [row for row in question_rows(found) if row[1]]:
             title = f"{metric}: paired differences between orders, all else equal"
-            result.tables.append(contrast_table(f"contrasts_{metric.replace('.', '_')}", title, found))
-    values = order_values(study, FD_RATE)
-    what = "the violation rate of dependencies"
-    for first, second, said in PAIRS:
-        if first not in levels or second not in levels:
-            continue
-        result.answer.append(f"{said}: {verdict(contrast(values, first, second, study.policy), what)}")
-        result.answer += filter(None, [tally(by_table(values, first, second, study.policy))])
+            result.tables.append(contrast_table(f"contrasts_{metric.replace('.', '_')}", title, rows))
+    for (_, _, said), one in zip(pairs, asked[FD_RATE], strict=True):
+        result.answer.append(f"{said}: {verdict(one.overall, 'the violation rate of dependencies')}")
+        result.answer += filter(None, [tally(one.alone)])
     result.answer = result.answer or [
         "Not shown at this scale: the records do not hold two orders that differ in nothing else."
     ]

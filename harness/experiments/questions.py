@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.experiments.contrasts import Contrast, contrast, contrast_table, gather, same, verdict
+from harness.experiments.contrasts import (
+    Contrast,
+    Question,
+    contrast,
+    contrast_table,
+    gather,
+    question_rows,
+    same,
+    together,
+    verdict,
+)
 from harness.experiments.pictures import by_key, pictures
 from harness.experiments.study import (
     FD_RATE,
@@ -16,8 +27,7 @@ from harness.experiments.study import (
     by_generator,
     competitors,
     evidence,
-    order_contrast,
-    order_rows,
+    order_questions,
 )
 from harness.experiments.tables import Table
 from harness.ranking.statistics import Estimate
@@ -26,6 +36,8 @@ from harness.report.figures import plots as figures
 CONDITIONAL = "conditional.distance"
 SNIFF = "detection.sniff_accuracy"
 DETECTION = "detection.roc_auc"
+MEASURES = {"roc_auc": "ROC-AUC", "r2": "R²"}
+DEPENDENCY_AND_RULES = ("dependencies", "rules")
 
 
 def rq1(study: Study, folder: Path) -> Result:
@@ -39,17 +51,9 @@ def rq1(study: Study, folder: Path) -> Result:
         by_generator(study, "conditional_distance", title, names),
         by_generator(study, "conditional_distance_by_category", f"{title}; by category", categories),
     ]
-    claim = order_contrast(study, CONDITIONAL)
-    result.tables.append(
-        contrast_table(
-            "order_contrast", "Conditional distance, order fd minus order random", order_rows(study, CONDITIONAL)
-        )
-    )
-    result.answer = [
-        _best(study, CONDITIONAL, "conditional distance", claim),
-        verdict(claim, "conditional distance"),
-        evidence(study),
-    ]
+    claims = _claims(study, [(CONDITIONAL, "conditional distance", True)])
+    result.tables.append(_order_table("Conditional distance, order fd minus order random", claims))
+    result.answer = [*(sentence for claim in claims for sentence in claim.sentences()), evidence(study)]
     pictures(study, folder, result)
     return result
 
@@ -68,25 +72,15 @@ def rq2(study: Study, folder: Path) -> Result:
     result = Result("Are domain rules and functional dependencies kept?")
     title = "Share of synthetic rows that break each rule or dependency (0 best); means over seeds, 95 % intervals"
     result.tables = [by_generator(study, "rules", title, rules)]
-    claims = [order_contrast(study, metric) for metric in (FD_RATE, RULE_RATE)]
+    claims = _claims(
+        study, [(FD_RATE, "violation rate of dependencies", True), (RULE_RATE, "violation rate of rules", True)]
+    )
     result.tables.append(
-        contrast_table(
-            "order_contrast",
-            "Violation rates of dependencies, then of rules, order fd minus order random",
-            [
-                (f"{kind}: {table}", row)
-                for kind, metric in (("dependencies", FD_RATE), ("rules", RULE_RATE))
-                for table, row in order_rows(study, metric)
-            ],
+        _order_table(
+            "Violation rates of dependencies, then of rules, order fd minus order random", claims, DEPENDENCY_AND_RULES
         )
     )
-    result.answer = [
-        _best(study, FD_RATE, "violation rate of dependencies", claims[0]),
-        verdict(claims[0], "the violation rate of dependencies"),
-        _best(study, RULE_RATE, "violation rate of rules", claims[1]),
-        verdict(claims[1], "the violation rate of rules"),
-        evidence(study),
-    ]
+    result.answer = [*(sentence for claim in claims for sentence in claim.sentences()), evidence(study)]
     for dataset in datasets:
         by_key(study, folder, result, dataset, "rq_violation_rate_by_state", most=60)
     return result
@@ -106,15 +100,9 @@ def rq3(study: Study, folder: Path) -> Result:
             names,
         )
     ]
-    claim = order_contrast(study, DETECTION)
-    result.tables.append(
-        contrast_table("order_contrast", "Detector ROC-AUC, order fd minus order random", order_rows(study, DETECTION))
-    )
-    result.answer = [
-        _best(study, DETECTION, "ROC-AUC of the detector", claim),
-        verdict(claim, "the ROC-AUC of the detector"),
-        evidence(study),
-    ]
+    claims = _claims(study, [(DETECTION, "ROC-AUC of the detector", True)])
+    result.tables.append(_order_table("Detector ROC-AUC, order fd minus order random", claims))
+    result.answer = [*(sentence for claim in claims for sentence in claim.sentences()), evidence(study)]
     _bars_by_dataset(study, folder, result, "sniff_test", SNIFF, "sniff accuracy (best: as real)")
     _bars_by_dataset(
         study,
@@ -139,24 +127,16 @@ def rq4(study: Study, folder: Path) -> Result:
     gaps = _gaps(study, datasets)
     title = "Trained on synthetic, tested on real rows; real: trained on real rows; floor: majority or median; means over seeds, 95 % intervals"
     result.tables = [by_generator(study, "ml_efficacy", title, names), gaps]
-    claims = [order_contrast(study, f"ml_efficacy.hgb.{measure}") for measure in ("roc_auc", "r2")]
-    result.tables.append(
-        contrast_table(
-            "order_contrast",
-            "ROC-AUC, then R² of gradient boosting, order fd minus order random",
-            [
-                (f"{measure}: {table}", row)
-                for measure in ("roc_auc", "r2")
-                for table, row in order_rows(study, f"ml_efficacy.hgb.{measure}")
-            ],
-        )
-    )
-    result.answer = [
-        *(_best(study, f"ml_efficacy.hgb.{m}", t, c, lower=False) for c, m, t in zip(claims, ("roc_auc", "r2"), ("ROC-AUC of gradient boosting", "R² of gradient boosting"), strict=True) if study.datasets_with(f"ml_efficacy.hgb.{m}")),
-        *(verdict(c, t, lower_is_better=False) for c, t in zip(claims, ("downstream ROC-AUC", "downstream R²"), strict=True) if c),
-        evidence(study),
-    ]  # fmt: skip
-    for measure in ("roc_auc", "r2"):
+    asked = [
+        (f"ml_efficacy.hgb.{measure}", f"{name} of gradient boosting", False)
+        for measure, name in MEASURES.items()
+        if study.datasets_with(f"ml_efficacy.hgb.{measure}")
+    ]
+    claims = _claims(study, asked)
+    title = "ROC-AUC, then R² of gradient boosting, order fd minus order random"
+    result.tables.append(_order_table(title, claims, [claim.metric.split(".")[-1] for claim in claims]))
+    result.answer = [*(sentence for claim in claims for sentence in claim.sentences()), evidence(study)]
+    for measure in MEASURES:
         if study.datasets_with(f"ml_efficacy.hgb.{measure}"):
             _bars_by_dataset(
                 study,
@@ -164,7 +144,7 @@ def rq4(study: Study, folder: Path) -> Result:
                 result,
                 f"ml_efficacy_{measure}",
                 f"ml_efficacy.hgb.{measure}",
-                {"roc_auc": "ROC-AUC", "r2": "R²"}[measure] + " of gradient boosting (1 is best)",
+                MEASURES[measure] + " of gradient boosting (1 is best)",
             )
     return result
 
@@ -186,11 +166,58 @@ def _gaps(study: Study, datasets: Sequence[str]) -> Table:
     )
 
 
-def _best(study: Study, metric: str, what: str, beside: Contrast | None, lower: bool = True) -> str:
-    """Which generator is best on average over the datasets it shares with the others, and by how much over the next.
+@dataclass(frozen=True)
+class _Claim:
+    """What is asked of one metric: which generator is best, and what the order is worth.
 
-    The latter is left out where ``beside``, which is said elsewhere, compares the same runs.
+    Attributes:
+        metric: score name.
+        what: the metric in words.
+        lower: whether lower is better.
+        ranking: the generators' means in words, best first.
+        lead: the best generator against the next; ``None`` with fewer than two, or where ``order`` compares the same runs.
+        order: FD-informed against random column order.
     """
+
+    metric: str
+    what: str
+    lower: bool
+    ranking: str
+    lead: Contrast | None
+    order: Question
+
+    def sentences(self) -> list[str]:
+        """The answer."""
+        best = " ".join(
+            filter(None, [self.ranking, verdict(self.lead, f"the {self.what}", self.lower) if self.lead else ""])
+        )
+        return [best, verdict(self.order.overall, f"the {self.what}", self.lower)]
+
+
+def _claims(study: Study, asked: Sequence[tuple[str, str, bool]]) -> list[_Claim]:
+    """One claim for each (metric, words, whether lower is better); all their questions are asked together."""
+    orders = order_questions(study, [metric for metric, _, _ in asked])
+    rankings = [_ranking(study, *one) for one in asked]
+    leads = [None if same(lead, order.overall) else lead for (_, lead), order in zip(rankings, orders, strict=True)]
+    adjusted = together([*leads, *(order.overall for order in orders)])
+    return [
+        _Claim(metric, what, lower, ranking, adjusted[i], replace(orders[i], overall=adjusted[len(asked) + i]))
+        for i, ((metric, what, lower), (ranking, _)) in enumerate(zip(asked, rankings, strict=True))
+    ]
+
+
+def _order_table(title: str, claims: Sequence[_Claim], kinds: Sequence[str] = ()) -> Table:
+    """What the order is worth, metric by metric, whose ``kinds`` stand before the tables' names."""
+    rows = [
+        (f"{kind}: {table}" if kind else table, row)
+        for kind, claim in zip(kinds or [""] * len(claims), claims, strict=True)
+        for table, row in question_rows([claim.order])
+    ]
+    return contrast_table("order_contrast", title, rows)
+
+
+def _ranking(study: Study, metric: str, what: str, lower: bool) -> tuple[str, Contrast | None]:
+    """Which generator is best on average over the datasets and seeds it shares with the others, and its lead over the next."""
     values = gather(
         [u for u in study.scored if u.generator in study.board.ranked],
         lambda unit: unit.generator,
@@ -199,15 +226,13 @@ def _best(study: Study, metric: str, what: str, beside: Contrast | None, lower: 
     )
     common = set.intersection(*(set(found) for found in values.values())) if values else set()
     if not common:
-        return f"Not shown at this scale: no dataset and seed has a {what} for every generator."
+        return f"Not shown at this scale: no dataset and seed has a {what} for every generator.", None
     means = {label: sum(found[key] for key in common) / len(common) for label, found in values.items()}
     ranking = sorted(means, key=lambda label: (means[label] if lower else -means[label], label))
     if len(ranking) == 1:
-        return f"Mean {what} of {ranking[0]}, the only generator: {means[ranking[0]]:.3g}."
+        return f"Mean {what} of {ranking[0]}, the only generator: {means[ranking[0]]:.3g}.", None
     said = ", ".join(f"{label} {means[label]:.3g}" for label in ranking[:6])
-    claim = contrast(values, ranking[0], ranking[1], study.policy)
-    lead = "" if same(claim, beside) else f" {verdict(claim, f'the {what}', lower)}"
-    return f"Mean {what}, best first: {said}.{lead}"
+    return f"Mean {what}, best first: {said}.", contrast(values, ranking[0], ranking[1])
 
 
 def _bars_by_dataset(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from harness.experiments.contrasts import Factor, contrast, contrast_table, gather, renamed, verdict
+from harness.experiments.contrasts import Factor, contrast, contrast_table, gather, renamed, together, verdict
 from harness.experiments.study import (
     FD_RATE,
     METRICS,
@@ -22,8 +22,8 @@ from harness.experiments.study import (
     param,
 )
 from harness.experiments.tables import Table, file_name
+from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Unit
-from harness.ranking.standings import over_seeds
 from harness.ranking.statistics import Estimate
 from harness.report.figures import plots as figures
 
@@ -59,8 +59,17 @@ def ablation_decoding(study: Study, folder: Path) -> Result:
     for order in orders:
         values = gather([unit for unit in study.scored if order_of(unit) == order], mode, FD_RATE, DECODING)
         for level in levels:
-            one = contrast(values, level, baseline, study.policy) if level != baseline else None
+            one = contrast(values, level, baseline) if level != baseline else None
             found.append((order, renamed(one, level, f"{baseline} (order {order})")))
+    by_level = {
+        level: contrast(
+            gather([u for u in study.scored if mode(u) == level], order_of, FD_RATE, ORDER_PARAMS), "fd", "random"
+        )
+        for level in levels
+    }
+    adjusted = together([*(one for _, one in found), *by_level.values()])
+    found = [(order, one) for (order, _), one in zip(found, adjusted, strict=False)]
+    by_level = dict(zip(by_level, adjusted[len(found) :], strict=True))
     title = "Violation rate of dependencies, paired differences between decodings at each order"
     result.tables.append(contrast_table("contrasts", title, found))
     result.answer = [verdict(one, "the violation rate of dependencies") for _, one in found if one] or [
@@ -68,15 +77,8 @@ def ablation_decoding(study: Study, folder: Path) -> Result:
     ]
     result.answer += [
         f"With {level}: " + verdict(renamed(one, "order fd", "order random"), "the violation rate of dependencies")
-        for level in levels
-        if (
-            one := contrast(
-                gather([u for u in study.scored if mode(u) == level], order_of, FD_RATE, ORDER_PARAMS),
-                "fd",
-                "random",
-                study.policy,
-            )
-        )
+        for level, one in by_level.items()
+        if one is not None
     ]
     result.answer.append(evidence(study))
     _figure(study, folder, result, mode, levels, orders)

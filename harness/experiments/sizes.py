@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from harness.experiments.contrasts import contrast_table, interval_text, verdict
+from harness.experiments.contrasts import contrast_table, interval_text, question_rows, verdict
 from harness.experiments.curves import Axis, curves
 from harness.experiments.study import (
     FD_RATE,
     Result,
     Study,
     evidence,
-    order_contrast,
     order_of,
-    order_rows,
+    order_questions,
     param,
     size_of,
 )
@@ -55,13 +55,12 @@ def rq5(study: Study, folder: Path) -> Result:
     """Do larger or newer language models make the order unnecessary?"""
     result = Result("Do larger or newer language models make the order unnecessary?")
     what = "the violation rate of dependencies"
-    result.answer = ["All sizes: " + verdict(order_contrast(study, FD_RATE), what)]
-    curves(study, folder, result, "violation_by_size", "Violation by model size and order", SIZE)
-    result.tables.append(
-        contrast_table(
-            "order_contrast", "Violation rate of dependencies, order fd minus order random", order_rows(study, FD_RATE)
-        )
-    )
+    (claim,) = order_questions(study, [FD_RATE])
+    title = "Violation by model size and order"
+    claim = replace(claim, overall=curves(study, folder, result, "violation_by_size", title, SIZE, claim.overall))
+    result.answer.insert(0, "All sizes: " + verdict(claim.overall, what))
+    title = "Violation rate of dependencies, order fd minus order random"
+    result.tables.append(contrast_table("order_contrast", title, question_rows([claim])))
     result.answer += _as_is(study, result)
     result.answer.append(evidence(study))
     return result

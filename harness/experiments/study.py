@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.experiments.contrasts import RULE, Contrast, Values, by_table, contrast, gather, renamed
+from harness.experiments.contrasts import RULE, Contrast, Question, Values, gather, questions, renamed
 from harness.experiments.tables import Table
+from harness.ranking.intervals import over_seeds
 from harness.ranking.labels import flatten
 from harness.ranking.runs import Unit
-from harness.ranking.standings import REFERENCES, Policy, Standings, over_seeds
+from harness.ranking.standings import REFERENCES, Standings
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import clipped, plural, sample_size
 from harness.records.store import ResultStore
@@ -43,11 +44,6 @@ class Study:
     def scored(self) -> list[Unit]:
         """Units with scores."""
         return [unit for unit in self.board.units if unit.scored]
-
-    @property
-    def policy(self) -> Policy:
-        """Bootstrap draws and seed."""
-        return self.board.policy
 
     def n(self, *datasets: str) -> str:
         """``n = 3 training seeds``, over the pairs of dataset (all, or those given) and generator that have scores."""
@@ -167,20 +163,24 @@ def order_values(study: Study, metric: str) -> Values:
     return gather(study.scored, order_of, metric, ORDER_PARAMS)
 
 
-def order_contrast(study: Study, metric: str, first: str = "fd", second: str = "random") -> Contrast | None:
-    """The paper's claim: one fixed FD-informed order against fresh random orders, all else equal."""
-    found = contrast(order_values(study, metric), first, second, study.policy)
-    return renamed(found, f"order {first}", f"order {second}")
+CLAIM = (("fd", "random"),)
 
 
-def order_rows(
-    study: Study, metric: str, first: str = "fd", second: str = "random"
-) -> list[tuple[str, Contrast | None]]:
-    """The contrast of two orders over all tables, then within each, as rows of a contrast table."""
-    values = order_values(study, metric)
-    alone = by_table(values, first, second, study.policy)
-    together = [("all", contrast(values, first, second, study.policy))] if len(alone) > 1 else []
-    return [*together, *alone.items()]
+def order_questions(study: Study, metrics: Sequence[str], pairs: Sequence[tuple[str, str]] = CLAIM) -> list[Question]:
+    """Column orders compared, all else equal, metric by metric and pair by pair; asked together.
+
+    The default is the paper's claim: one fixed FD-informed order against fresh random orders.
+    """
+    values = {metric: order_values(study, metric) for metric in metrics}
+    return [
+        replace(one, overall=named_orders(one.overall))
+        for one in questions([(values[metric], first, second) for metric in metrics for first, second in pairs])
+    ]
+
+
+def named_orders(found: Contrast | None) -> Contrast | None:
+    """The contrast with its levels called orders."""
+    return None if found is None else renamed(found, f"order {found.first}", f"order {found.second}")
 
 
 ORDER_PARAMS = ("order", "given_order", "mining")

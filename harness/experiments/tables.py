@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.ranking.numbers import amount
+from harness.ranking.numbers import amount, estimate
 from harness.ranking.statistics import Estimate
 from harness.report.leaderboard_files import safe_cell
 
@@ -94,12 +94,8 @@ class Table:
 
 def shown(entry: Entry) -> str:
     """An entry for people: three significant digits, intervals in brackets, ``–`` where there is none."""
-    if entry is None:
-        return "–"
-    if isinstance(entry, Estimate):
-        if entry.low is None or entry.high is None:
-            return amount(entry.value)
-        return f"{amount(entry.value)} [{amount(entry.low)}, {amount(entry.high)}]"
+    if entry is None or isinstance(entry, Estimate):
+        return estimate(entry)
     return entry if isinstance(entry, str) else str(entry) if isinstance(entry, int) else amount(entry)
 
 

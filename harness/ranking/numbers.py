@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.ranking.statistics import Estimate
 
 
@@ -23,9 +25,9 @@ def amount(value: float | None, unit: str = "") -> str:
     return f"{text}{unit}"
 
 
-def chance(value: float) -> str:
-    """A posterior probability, which is never certain: ``>.99``, ``<.01`` at the ends."""
-    return ">.99" if value >= 0.995 else "<.01" if value < 0.005 else number(value)
+def chance(value: float | None) -> str:
+    """A posterior probability, which is never certain: ``>.99``, ``<.01`` at the ends; ``–`` where there is none."""
+    return number(value) if value is None else ">.99" if value >= 0.995 else "<.01" if value < 0.005 else number(value)
 
 
 def percent(value: float | None) -> str:
@@ -33,17 +35,23 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{float(f'{value * 100:.3g}'):g}\u202f%"
 
 
-def bracket(found: Estimate | None, digits: int = 2) -> str:
-    """``.81 [.75, .88]``."""
+def estimate(found: Estimate | None, write: Callable[[float], str] = amount) -> str:
+    """A value with its interval, ``0.81 [0.75, 0.88]``; the value alone where there is no interval, ``–`` without a value.
+
+    Every interval of terminal, tables and answers is written here.
+    """
     if found is None:
         return "–"
-    if found.low is None:
-        return number(found.value, digits)
-    return f"{number(found.value, digits)} [{number(found.low, digits)},{number(found.high, digits)}]"
+    if found.low is None or found.high is None:
+        return write(found.value)
+    return f"{write(found.value)} [{write(found.low)}, {write(found.high)}]"
+
+
+def bracket(found: Estimate | None, digits: int = 2) -> str:
+    """A share: ``.81 [.75, .88]``."""
+    return estimate(found, lambda value: number(value, digits))
 
 
 def spread(found: Estimate | None, digits: int = 2) -> str:
-    """:func:`bracket` of numbers that are no shares: the leading zero stays."""
-    if found is None or found.low is None or found.high is None:
-        return "–" if found is None else f"{found.value:.{digits}f}"
-    return f"{found.value:.{digits}f} [{found.low:.{digits}f},{found.high:.{digits}f}]"
+    """A number that is no share: its leading zero stays."""
+    return estimate(found, lambda value: f"{value:.{digits}f}")

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.ranking.families import FAMILIES
-from harness.ranking.numbers import amount, bracket, chance, percent
+from harness.ranking.intervals import LEAST_FOR_CHANCES, LEAST_TABLES, TABLES_LEVEL
+from harness.ranking.numbers import amount, bracket, number, percent
 from harness.ranking.standings import Standings, sum_seconds
 from harness.ranking.wording import MOST_NAMED, listed, plural
 from harness.records.store import Problem
 
 SMALL = ("smoke", "small")
-
-FEW_DATASETS = 6
-"""Below this many, a two-sided signed-rank test cannot reach p = .05."""
 
 
 def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
@@ -38,10 +36,6 @@ def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
     ]
 
 
-SURE = 0.95
-"""Posterior probability from which a difference is called shown."""
-
-
 def in_short(board: Standings) -> list[str]:
     """What the numbers say, each with its uncertainty: who leads, who breaks fewest dependencies, what the cheapest good ones are."""
     said = (_leader(board), _dependencies(board), _front(board)) if board.kept else ()
@@ -61,22 +55,18 @@ def _leader(board: Standings) -> str:
     pair = board.pairs[0]
     first = next(row for row in board.rows if row.label == pair.first)
     lead = f"Best overall: {pair.first}, {bracket(first.overall)}; next is {pair.second}, {bracket(pair.difference)} behind"
-    outcome = pair.posterior
-    chances = (
-        f"better {chance(outcome.first)}, practically equal {chance(outcome.equal)}, worse {chance(outcome.second)}"
-    )
     if len(board.kept) == 1:
-        said = f"on one dataset ({_over(board)}); other tables may order them differently"
-    elif len(board.kept) < FEW_DATASETS:
-        said = (
-            f"over {_over(board)}, too few to say what holds for other tables (posterior: {chances}; "
-            f"equal means within ±{board.policy.rope:g})"
-        )
-    elif outcome.first >= SURE:
-        said = f"over {_over(board)}: better on a table like these (posterior: {chances})"
-    else:
-        said = f"over {_over(board)}: that it is better is not shown (posterior: {chances}; equal means within ±{board.policy.rope:g})"
-    return f"{lead}, {said}."
+        shown = "" if pair.shown else "; that it is better is not shown"
+        return f"{lead}, on one dataset ({_over(board)}){shown}; other tables may order them differently."
+    if len(board.kept) < LEAST_TABLES:
+        return f"{lead}, over {_over(board)}, too few to say what holds for other tables."
+    said = "better on tables like these" if pair.shown else "that it is better is not shown"
+    p = (
+        ""
+        if pair.p_adjusted is None
+        else f" (p = {number(pair.p_adjusted, 3)}, Holm over {plural(len(board.pairs), 'pair')})"
+    )
+    return f"{lead}, over {_over(board)}: {said}{p}."
 
 
 def _dependencies(board: Standings) -> str:
@@ -149,7 +139,19 @@ def _scale(board: Standings) -> str:
     return (
         f"Scores: 0 = columns sampled independently (or the worst possible value), 1 = held-out real rows, clipped to [0, 1]; higher "
         f"is better. Overall, the headline, is the mean of {quality}{aside}. FD viol is the raw share of rows that break a "
-        "dependency, lower is better. n = datasets × training seeds. Intervals are 95 %, bootstrapped over datasets, then seeds."
+        "dependency, lower is better. n = datasets × training seeds. " + _intervals(board)
+    )
+
+
+def _intervals(board: Standings) -> str:
+    count = len(board.kept)
+    if count == 1:
+        return "Intervals are 95 %, Student's t over the training seeds of the one dataset."
+    if count < LEAST_TABLES:
+        return ""
+    return (
+        f"Intervals are Student's t over the datasets' means at a nominal {TABLES_LEVEL:.0%}, so that they cover at least 95 % where "
+        "effects of datasets are skewed; ranks and chances of improvement: Clopper and Pearson's, 95 %; IQM and Elo: jackknife."
     )
 
 
@@ -178,11 +180,11 @@ def _evidence(board: Standings) -> list[str]:
         said.append(
             "One dataset: intervals cover seeds only; nothing here says how the order of generators would change on another table."
         )
-    elif count < FEW_DATASETS:
-        least = 2.0 ** (1 - count)
+    elif count < LEAST_TABLES:
+        said.append(f"{count} datasets: no interval, rank or chance, for these say what holds for other tables.")
+    elif count < LEAST_FOR_CHANCES:
         said.append(
-            f"{count} datasets are few: a two-sided signed-rank test over them cannot go below p = {least:.3g}, so no p-values are "
-            "given; bootstrap intervals over so few are too narrow rather than too wide: read them as the least uncertainty."
+            f"P(better), P(equal) and P(worse) are left out below {LEAST_FOR_CHANCES} datasets, where they are not calibrated."
         )
     if seeds == 1:
         said.append(

@@ -5,7 +5,6 @@ Pure functions of records; :mod:`harness.leaderboard` writes what is built here.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,10 @@ import numpy as np
 from harness.errors import TabOrderError, choices
 from harness.ranking import statistics as st
 from harness.ranking.families import FAMILIES, headline
+from harness.ranking.intervals import Bounds, Chances, over_seeds, over_tables
 from harness.ranking.runs import Unit, units
-from harness.ranking.statistics import Array, Estimate
+from harness.ranking.statistics import LEVEL, Array, Estimate
 from harness.records.record import Record
-from harness.seeding import rng
 
 Missing = Literal["drop", "worst"]
 
@@ -38,25 +37,19 @@ class Policy:
     Attributes:
         missing: ``drop`` leaves out, for all generators, each dataset on which some generator has no scored cell; ``worst``
             keeps it and counts each failed or absent cell as 0.
-        draws: bootstrap draws.
-        seed: of the bootstrap.
         anchor: generator (name or label) whose Elo rating is 1000; ``None``: ``independent`` where there is one, else the mean.
         rope: differences in the overall score below this count as practically equal.
     """
 
     missing: Missing = "drop"
-    draws: int = 1000
-    seed: int = 0
     anchor: str | None = None
     rope: float = ROPE
 
     def __post_init__(self) -> None:
         if self.missing not in get_args(Missing):
             raise TabOrderError(choices(self.missing, get_args(Missing), "missing policy"))
-        if self.draws < 1 or not 0 <= self.rope < 1:
-            raise TabOrderError(
-                f"draws must be at least 1 and rope in [0, 1), got draws={self.draws} rope={self.rope}."
-            )
+        if not 0 <= self.rope < 1:
+            raise TabOrderError(f"rope={self.rope} is not possible: give a number from 0 to below 1, e.g. {ROPE}.")
 
 
 @dataclass(frozen=True)
@@ -112,13 +105,30 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two generators compared on the kept datasets: overall difference, P(a run of first beats one of second), posterior."""
+    """Two generators compared on the kept datasets.
+
+    Attributes:
+        first: the better one on average.
+        second: the other.
+        difference: of the overall score, first − second.
+        improvement: chance that a run of first beats a run of second on one of these datasets; ``None`` below three.
+        posterior: after these datasets; ``None`` where they are too few (:func:`harness.ranking.intervals.chances`).
+        p_value: two-sided, of no difference; ``None`` where there is no interval.
+        p_adjusted: the same by Holm over all pairs.
+    """
 
     first: str
     second: str
     difference: Estimate
-    improvement: Estimate
-    posterior: st.SignedRank
+    improvement: Estimate | None
+    posterior: Chances | None
+    p_value: float | None
+    p_adjusted: float | None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the difference counts as shown."""
+        return self.p_adjusted is not None and self.p_adjusted <= 1 - LEVEL
 
 
 @dataclass(frozen=True)
@@ -219,24 +229,6 @@ def matrix(
     return result
 
 
-def over_seeds(values: Sequence[float], bounds: tuple[float | None, float | None] = (None, None)) -> Estimate:
-    """Mean over seeds of one cell with Student's t interval, cut at the metric's bounds.
-
-    There is no interval from a single seed or from equal values.
-    """
-    mean = fmean(values)
-    squares = sum((value - mean) ** 2 for value in values)
-    spread = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else 0.0
-    if spread <= st.ROUNDING:
-        return Estimate(mean)
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, (1 + st.LEVEL) / 2)) * spread / len(values) ** 0.5
-    least, most = bounds
-    low, high = mean - half, mean + half
-    return Estimate(mean, low if least is None else max(low, least), high if most is None else min(high, most))
-
-
 def _raw_ml(unit: Unit) -> float | None:
     score = headline(unit.scores, FAMILIES[0].components[0])
     return None if score is None else score.value
@@ -248,7 +240,7 @@ COLUMNS: Mapping[str, Callable[[Unit], float | None]] = {
     "fd_violation": lambda unit: unit.value(FD_METRIC),
     "ml": _raw_ml,
 }
-BOUNDS: Mapping[str, tuple[float | None, float | None]] = {"ml": (None, 1.0)}
+BOUNDS: Mapping[str, Bounds] = {"ml": (None, 1.0)}
 """Of columns that are not shares: the headline ML-efficacy measures, roc_auc and r2, are at most 1."""
 
 RAW = ("fd_violation", "ml")
@@ -256,45 +248,26 @@ RAW = ("fd_violation", "ml")
 
 
 def _columns(board: Standings, datasets: Sequence[str]) -> dict[str, dict[str, Estimate | None]]:
-    """Average every column over datasets (those on which every ranked generator has it, if any) with bootstrap intervals.
-
-    Columns that are defined for the same runs are resampled together.
-    """
+    """Average every column over datasets: those on which every ranked generator has it, if any."""
     ranked = [board.labels.index(label) for label in board.ranked]
     found: dict[str, dict[str, Estimate | None]] = {}
-    together: dict[bytes, list[tuple[str, Array]]] = defaultdict(list)
     for name, value in COLUMNS.items():
         policy = replace(board.policy, missing="drop") if name in RAW else board.policy
         values = matrix(replace(board, policy=policy), datasets, board.labels, value)
         have = st.present(values)
         whole = have[:, ranked].all(axis=1)
-        used = whole if whole.any() else have.any(axis=1)
-        if used.any():
-            together[used.tobytes() + np.isnan(values[used]).tobytes()].append((name, values[used]))
-        else:
-            found[name] = dict.fromkeys(board.labels)
-    for group in together.values():
-        stacked = np.stack([values for _, values in group], axis=3)
-        samples = st.hierarchical_bootstrap(stacked, board.policy.draws, rng(board.policy.seed, "leaderboard", "mean"))
-        for index, (name, values) in enumerate(group):
-            found[name] = _averages(board.labels, st.seed_means(values), samples[..., index])
+        used = values[whole if whole.any() else have.any(axis=1)]
+        bounds = BOUNDS.get(name, (0.0, 1.0))
+        found[name] = {label: _average(used[:, g], bounds) for g, label in enumerate(board.labels)}
     return found
 
 
-def _averages(labels: Sequence[str], means: Array, samples: Array) -> dict[str, Estimate | None]:
-    """Means over datasets of ``(D, L)`` with the intervals of ``(draws, D, L)``."""
-    return {
-        label: None
-        if np.isnan(means[:, g]).all()
-        else st.estimate(float(np.nanmean(means[:, g])), _mean(samples[:, :, g]))
-        for g, label in enumerate(labels)
-    }
-
-
-def _mean(samples: Array) -> Array:
-    """Mean over datasets of ``(draws, D)``, NaN where a draw has none."""
-    counts = np.sum(~np.isnan(samples), axis=1)
-    return np.where(counts > 0, np.nansum(samples, axis=1) / np.maximum(counts, 1), np.nan)
+def _average(values: Array, bounds: Bounds) -> Estimate | None:
+    """Mean of ``(datasets, seeds)``, NaN where absent: over datasets, or over the seeds of the only one."""
+    values = values[~np.isnan(values).all(axis=1)]
+    if len(values) == 1:
+        return over_seeds(values[0][~np.isnan(values[0])].tolist(), bounds)
+    return over_tables(st.seed_means(values).tolist(), bounds) if len(values) else None
 
 
 def _cell_estimates(group: Sequence[Unit]) -> dict[str, Estimate | None]:

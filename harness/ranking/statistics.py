@@ -1,4 +1,4 @@
-"""Statistics for few datasets and few seeds: intervals and probabilities rather than p-values.
+"""Ranks, ratings and fronts of generators; their intervals are in :mod:`harness.ranking.intervals`.
 
 Arrays are ``(datasets, generators, seeds)`` or ``(datasets, generators)``; NaN marks absent values; **higher is better**
 everywhere. Nothing here reads records.
@@ -7,7 +7,7 @@ everywhere. Nothing here reads records.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,60 +41,6 @@ def seed_means(values: Array) -> Array:
     counts = np.sum(~np.isnan(values), axis=-1)
     sums = np.nansum(values, axis=-1)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def resampled_runs(values: Array, draws: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Resample datasets, then seeds inside each (dataset, generator): blocks ``(n, D, L, S, …)`` of ``(D, L, S, …)``.
-
-    Every draw holds D datasets drawn with replacement, the same ones for all generators (so that differences stay paired),
-    and for each pair as many runs as it has, drawn with replacement; absent ones are NaN and come last. With one dataset only
-    seeds vary, with one seed only datasets. Further axes are values of the same run and are drawn together: they must be
-    absent together.
-    """
-    n_datasets, n_labels, n_seeds = values.shape[:3]
-    absent = np.isnan(values.reshape(n_datasets, n_labels, n_seeds, -1)[..., 0])
-    counts = n_seeds - absent.sum(axis=2)
-    order = np.argsort(absent, axis=2, kind="stable")
-    packed = np.take_along_axis(values, order.reshape(*order.shape, *[1] * (values.ndim - 3)), axis=2)
-    packed = packed.reshape(n_datasets * n_labels * n_seeds, *values.shape[3:])
-    full = not absent.any()
-    offsets = np.arange(n_labels)[:, None] * n_seeds
-    block = max(1, BLOCK // max(1, values.size))
-    for start in range(0, draws, block):
-        size = min(block, draws - start)
-        chosen = rng.integers(0, n_datasets, (size, n_datasets))
-        have, shape = counts[chosen][..., None], (size, n_datasets, n_labels, n_seeds)
-        pick = rng.integers(0, n_seeds, shape, dtype=np.int32) if full else (rng.random(shape) * have).astype(np.intp)
-        drawn = packed.take(pick + (offsets + (chosen * n_labels * n_seeds)[:, :, None, None]), axis=0)
-        if not full:
-            drawn[np.arange(n_seeds) >= have] = np.nan
-        yield drawn
-
-
-def hierarchical_bootstrap(values: Array, draws: int, rng: np.random.Generator) -> Array:
-    """Means over the seeds of :func:`resampled_runs`: ``(D, L, S, …) → (draws, D, L, …)``, NaN where a pair has no run."""
-    full = not np.isnan(values).any()
-    return np.concatenate(
-        [
-            runs.mean(axis=3) if full else seed_means(np.moveaxis(runs, 3, -1))
-            for runs in resampled_runs(values, draws, rng)
-        ]
-    )
-
-
-def interval(samples: Array, level: float = LEVEL) -> tuple[float, float] | None:
-    """Percentile interval of bootstrap samples ``(draws,)``; ``None`` when they do not vary or are absent."""
-    known = samples[~np.isnan(samples)]
-    if not len(known) or np.ptp(known) <= ROUNDING:
-        return None
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def estimate(value: float, samples: Array) -> Estimate:
-    """A value with the percentile interval of its bootstrap samples."""
-    bounds = interval(samples)
-    return Estimate(value) if bounds is None else Estimate(value, *bounds)
 
 
 def ranks(means: Array) -> Array:
@@ -139,49 +85,6 @@ def improvement_by_dataset(first: Array, second: Array) -> Array:
     pairs = np.sum(~np.isnan(first), axis=-1) * np.sum(~np.isnan(second), axis=-1)
     won = np.count_nonzero(a > b, axis=(-2, -1)) + 0.5 * np.count_nonzero(a == b, axis=(-2, -1))
     return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
-
-
-@dataclass(frozen=True)
-class SignedRank:
-    """Posterior probabilities that the first is better, that both are practically equal, that the second is better."""
-
-    first: float
-    equal: float
-    second: float
-
-
-def posterior_weights(count: int, rng: np.random.Generator, draws: int = 5000) -> Array:
-    """Dirichlet draws ``(draws, count + 1)`` for :func:`bayesian_signed_rank` of ``count`` differences.
-
-    The first weight is the prior's: one pseudo-observation of strength 0.5.
-    """
-    return rng.dirichlet(np.concatenate([[0.5], np.ones(count)]), draws)
-
-
-def bayesian_signed_rank(differences: Array, rope: float, weights: Array) -> SignedRank:
-    """Bayesian signed-rank test with a Dirichlet-process prior (Benavoli et al. 2014; 2017, JMLR 18(77), section 4.1).
-
-    Args:
-        differences: ``(D,)`` first − second, one per dataset (mean over seeds).
-        rope: differences within ±rope count as practically equal.
-        weights: :func:`posterior_weights` of D.
-
-    Returns:
-        The shares of posterior draws in which each outcome carries the most weight. The prior sits at a difference of 0. Weights
-        are put on all Walsh averages (dᵢ + dⱼ)/2; one that lies exactly on the region's edge counts half on either side.
-    """
-    points = np.concatenate([[0.0], differences])
-    average = (points[:, None] + points[None, :]) / 2
-
-    def beyond(side: Array) -> Array:
-        over = (side > rope) + 0.5 * (side == rope)
-        return np.asarray(((weights @ over) * weights).sum(axis=1))
-
-    above, below = beyond(average), beyond(-average)
-    outcome = np.stack([above, 1 - above - below, below])
-    best = outcome >= outcome.max(axis=0) - 1e-12
-    shares = (best / best.sum(axis=0)).mean(axis=1)
-    return SignedRank(*(float(share) for share in shares))
 
 
 def studentized_range(probability: float, count: int) -> float:

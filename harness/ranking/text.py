@@ -60,15 +60,16 @@ def standing(board: Standings) -> str:
 
 
 def against_leader(board: Standings) -> str:
-    """The leader against each of the others (the next eight at most): difference, P(improvement), posterior."""
+    """The leader against each of the others (the next eight at most): difference, whether it is shown, P(improvement), posterior."""
     first = board.pairs[0].first
     found = [pair for pair in board.pairs if pair.first == first][:MOST_AGAINST]
-    heads = ["difference", "P(improvement)", "P(better)", "P(equal)", "P(worse)"]
+    heads = ["difference", "p (Holm)", "P(improvement)", "P(better)", "P(equal)", "P(worse)"]
     lines = [
         [
             bracket(pair.difference),
+            number(pair.p_adjusted, 3),
             bracket(pair.improvement),
-            *(chance(share) for share in (pair.posterior.first, pair.posterior.equal, pair.posterior.second)),
+            *(chance(getattr(pair.posterior, part, None)) for part in ("first", "equal", "second")),
         ]
         for pair in found
     ]

@@ -82,10 +82,16 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [name + suffix for name in ("difference", "p_improvement") for suffix in ("", "_low", "_high")]
-    writer.writerow(["first", "second", *names, "p_first_better", "p_equal", "p_second_better"])
+    writer.writerow(
+        ["first", "second", *names, "p_first_better", "p_equal", "p_second_better", "p_value", "p_adjusted"]
+    )
     for pair in pairs:
-        numbers = [part for found in (pair.difference, pair.improvement) for part in astuple(found)]
-        rounded = [None if value is None else round(value, 6) for value in (*numbers, *astuple(pair.posterior))]
+        numbers = [
+            part
+            for found in (pair.difference, pair.improvement, pair.posterior)
+            for part in (astuple(found) if found else [None] * 3)
+        ]
+        rounded = [None if value is None else round(value, 6) for value in (*numbers, pair.p_value, pair.p_adjusted)]
         writer.writerow([safe_cell(pair.first), safe_cell(pair.second), *rounded])
     return text.getvalue()
 

@@ -27,6 +27,8 @@ LEVELS = {
     "b": {"ctgan": [0.4], "tvae": [0.2], "llm": [0.8]},
     "c": {"ctgan": [0.6], "tvae": [0.3], "llm": [0.4]},
 }
+MORE = {"d": {"ctgan": [0.5], "tvae": [0.1], "llm": [0.3]}}
+"""A fourth dataset: ranks 1 3 2."""
 
 
 def rows_by_label(board):
@@ -47,7 +49,10 @@ def test_averages_and_ranks_of_the_hand_computed_matrix():
     pair = next(pair for pair in board.pairs if (pair.first, pair.second) == ("llm", "ctgan"))
     assert pair.improvement.value == pytest.approx(2 / 3)
     assert pair.difference.value == pytest.approx(0.3)
-    assert pair.posterior.first > pair.posterior.second
+    assert pair.posterior is None  # three tables are too few
+    # differences .7 .4 −.2: standard error .2646, t(.995, 2) = 9.925; p of t = 1.134 is .374, times 5 more than 1
+    assert pair.difference.high - pair.difference.low == pytest.approx(2 * 9.92484 * 0.264575, rel=1e-5)
+    assert pair.p_adjusted == 1.0
 
 
 def test_intervals_contain_the_value_and_shrink_with_agreement():
@@ -152,15 +157,17 @@ def test_nothing_is_ranked_when_no_dataset_is_complete():
 
 
 def test_references_are_shown_but_not_ranked_and_anchor_elo():
-    levels = {name: {**row, "independent": [0.0], "copy": [1.0]} for name, row in LEVELS.items()}
+    levels = {name: {**row, "independent": [0.0], "copy": [1.0]} for name, row in (LEVELS | MORE).items()}
     board = build(grid(levels))
     rows = rows_by_label(board)
     assert [row.label for row in board.rows[-2:]] == ["copy", "independent"]
     assert rows["copy"].mean_rank is None
-    assert rows["llm"].mean_rank.value == pytest.approx(4 / 3)
+    assert rows["llm"].mean_rank.value == pytest.approx(3 / 2)
     assert board.elo_anchor == "independent"
     assert rows["independent"].elo.value == pytest.approx(1000)
-    assert rows["llm"].elo.value > rows["ctgan"].elo.value > rows["tvae"].elo.value > 1000
+    ratings = [rows[name].elo for name in ("llm", "ctgan", "tvae")]
+    assert [rating.value for rating in ratings] == sorted((rating.value for rating in ratings), reverse=True)
+    assert all(rating.low < rating.value < rating.high for rating in ratings)
 
 
 def test_a_cell_lacking_a_metric_of_the_others_has_no_overall():
@@ -219,21 +226,22 @@ def test_what_is_printed_holds_standing_cost_and_the_leaders_pairs(tmp_path):
     # mean ranks 4/3, 2, 8/3 of the matrix above; 10 s of fit, 2 s of sample, 1 GiB, 100 of 110 rows; equal costs, so only
     # the best generator is on the front
     row = next(line for line in text.splitlines() if line.startswith("llm") and "◆" in line)
-    assert row.split()[1:3] == ["1.3", "[1.0,2.0]"]
+    # ranks 1 1 2 are 0 0 ½ of the way from 1 to 3: Clopper–Pearson of ½ of 3, [.00014, .7976] (scipy's beta)
+    assert row.split()[1:4] == ["1.3", "[1.0,", "2.6]"]
     assert row.split()[-6:] == ["10", "2", "1", "–", ".91", "◆"]
     assert text.count("◆") == 2  # here and in the sentence about the front
-    # llm − ctgan: .7 .4 −.2, mean .3; a run of llm beats one of ctgan on two of three datasets; baycomp says .877 .016 .107
+    # llm − ctgan: .7 .4 −.2, mean .3; a run of llm beats one of ctgan on two of three datasets
     against = text[text.index("llm against") :]
     pair = next(line for line in against.splitlines() if line.startswith("ctgan"))
     assert pair.split()[1] == ".30"
-    assert pair.split()[3] == ".67"
-    assert [float(part) for part in pair.split()[-3:]] == pytest.approx([0.88, 0.01, 0.11], abs=0.011)
+    assert pair.split()[4:6] == ["1.000", ".67"]
+    assert pair.split()[-3:] == ["–", "–", "–"]
     joined = " ".join(text.split())
     assert (
-        "Best overall: llm, .70 [.40,.90]; next is ctgan, .30 [-.20,.70] behind, over 3 datasets × 1 training seed"
-        in joined
+        "Best overall: llm, .70 [.00, 1.00]; next is ctgan, .30 [-2.33, 2.93] behind, over 3 datasets × 1 training seed: that it is "
+        "better is not shown (p = 1.000, Holm over 3 pairs)." in joined
     )
-    assert "too few to say what holds for other tables" in joined
+    assert "P(better), P(equal) and P(worse) are left out below 10 datasets" in joined
     # FD violation is .9·(1 − level): llm .27, tvae .63
     assert "llm breaks them in fewest rows, 27\u202f%" in text
     assert (
@@ -246,18 +254,36 @@ def test_what_is_printed_holds_standing_cost_and_the_leaders_pairs(tmp_path):
     assert float(first["p_improvement"]) == pytest.approx(2 / 3, abs=1e-6)
 
 
-def test_a_difference_is_called_shown_only_when_the_posterior_is_sure():
-    sure = {name: {"x": [0.9, 0.8], "y": [0.3, 0.4]} for name in "abcdefgh"}
+def test_a_difference_is_called_shown_only_when_its_p_is_small():
+    sure = {name: {"x": [0.9, 0.8], "y": [0.3, 0.4 + 0.01 * i]} for i, name in enumerate("abcdefgh")}
     (said, *_) = in_short(build(grid(sure)))
-    assert "over 8 datasets × 2 training seeds: better on a table like these" in said
+    assert "over 8 datasets × 2 training seeds: better on tables like these (p = .000" in said
     unsure = {name: {"x": [0.5 + 0.1 * (-1) ** i], "y": [0.49]} for i, name in enumerate("abcdefgh")}
     (said, *_) = in_short(build(grid(unsure)))
     assert "that it is better is not shown" in said
     (said, *_) = in_short(build(grid({"a": {"x": [0.9], "y": [0.3]}})))
-    assert "on one dataset (1 dataset × 1 training seed); other tables may order them differently" in said
-    assert in_short(build(grid({"a": {"x": [0.9]}}))) == [
-        "Pareto front (◆: no other is both better and cheaper; seconds of fit and sample per cell): x (12 s)."
-    ]
+    assert (
+        "on one dataset (1 dataset × 1 training seed); that it is better is not shown; other tables may order" in said
+    )
+    assert in_short(build(grid({"a": {"x": [0.9]}}))) == []  # alone, nothing is best and no front says anything
+    (said, *_) = in_short(build(grid({"a": {"x": [0.9], "y": [0.3]}, "b": {"x": [0.8], "y": [0.4]}})))
+    assert said == (
+        "Best overall: x, .85; next is y, .50 behind, over 2 datasets × 1 training seed, too few to say what holds for other tables."
+    )
+
+
+@pytest.mark.parametrize("tables", [1, 2])
+def test_nothing_printed_from_one_or_two_tables_looks_certain(tables, tmp_path):
+    levels = {name: {"x": [0.9, 0.8], "y": [0.3, 0.4]} for name in "ab"[:tables]}
+    board = build(grid(levels))
+    (pair,) = board.pairs
+    assert (pair.improvement, pair.posterior) == (None, None)
+    for row in board.rows:
+        assert (row.mean_rank, row.iqm, row.elo) == (None, None, None)
+        assert (row.overall.low is None) == (tables == 2)
+    text = write(make_store(tmp_path / "s", grid(levels)), tmp_path / "o")
+    line = text[text.index("x against") :].splitlines()[3]
+    assert line.split()[-4:] == ["–"] * 4
 
 
 def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):
@@ -283,13 +309,13 @@ def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):
     [
         (
             ["stroe.root=x"],
-            "unknown key 'stroe.root': the choices are anchor, draws, missing, output, rope, seed, store.root, sweep.",
+            "unknown key 'stroe.root': the choices are anchor, missing, output, rope, store.root, sweep.",
         ),
         (["--force"], "unknown key '--force'"),
         ([], "give store.root=DIR"),
         (["store.root=nowhere"], "there is no result store at nowhere"),
         (["store.root=nowhere", "missing=ignore"], "unknown missing policy 'ignore': the choices are drop, worst"),
-        (["store.root=nowhere", "draws=many"], "draws=many is not a number"),
+        (["store.root=nowhere", "rope=wide"], "rope=wide is not a number"),
     ],
 )
 def test_mistakes_end_with_one_sentence_and_exit_2(words, said, capsys, tmp_path, monkeypatch):

@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
+from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Unit
-from harness.ranking.standings import Row, Standings, over_seeds
+from harness.ranking.standings import Row, Standings
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import clipped, sample_size
 from harness.records.record import Score

@@ -64,76 +64,6 @@ def test_improvement_counts_pairs_of_seeds():
     assert np.isnan(found[2])
 
 
-def test_bootstrap_resamples_datasets_jointly_and_seeds_within():
-    # values encode dataset and generator, so a draw can be traced: 100·dataset + 10·generator + seed
-    values = np.array([[[100.0 * d + 10 * g + s for s in range(2)] for g in range(3)] for d in range(4)])
-    values[2, 1, 1] = NAN
-    drawn = st.hierarchical_bootstrap(values, 500, np.random.default_rng(1))
-    assert drawn.shape == (500, 4, 3)
-    datasets = np.floor(drawn / 100)
-    assert (datasets == datasets[:, :, :1]).all()  # the same dataset for all generators of a draw
-    within = drawn - 100 * datasets - 10 * np.arange(3)
-    assert within.min() == 0
-    assert within.max() == 1
-    assert set(np.unique(within)) == {0.0, 0.5, 1.0}
-    assert np.unique(within[:, :, 1][datasets[:, :, 1] == 2]).tolist() == [0.0]  # the single seed there
-    runs = np.concatenate(list(st.resampled_runs(values, 500, np.random.default_rng(1))))
-    assert st.seed_means(runs) == pytest.approx(drawn)
-    twice = st.hierarchical_bootstrap(np.stack([values, values + 0.5], axis=3), 500, np.random.default_rng(1))
-    assert twice[..., 0] == pytest.approx(drawn)  # values of one run are drawn together
-    assert twice[..., 1] == pytest.approx(drawn + 0.5)
-    assert set(np.unique(datasets)) == {0, 1, 2, 3}
-
-
-def test_bootstrap_interval_of_one_dataset_is_over_its_seeds():
-    # two seeds 0 and 1: the mean of two drawn seeds is 0, ½, 1 with probability ¼, ½, ¼
-    drawn = st.hierarchical_bootstrap(np.array([[[0.0, 1.0]]]), 20_000, np.random.default_rng(0))[:, 0, 0]
-    assert [np.mean(drawn == v) for v in (0, 0.5, 1)] == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
-    assert st.interval(drawn) == (0.0, 1.0)
-    assert st.interval(np.full(10, 0.3)) is None
-    assert st.interval(np.array([NAN, NAN])) is None
-
-
-def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(200):
-        data = rng.normal(size=(30, 1)) + 0.3 * rng.normal(size=(30, 5))
-        low, high = st.interval(st.hierarchical_bootstrap(data[:, None, :], 400, rng).mean(axis=(1, 2)))
-        covered += low <= 0 <= high
-    assert 0.87 <= covered / 200 <= 1.0  # percentile intervals run a little short of 95 %
-
-
-def signed_rank(differences, rope, draws=20_000):
-    differences = np.array(differences)
-    return st.bayesian_signed_rank(
-        differences, rope, st.posterior_weights(len(differences), np.random.default_rng(1), draws)
-    )
-
-
-def test_signed_rank_is_certain_split_or_equal():
-    assert signed_rank([0.2] * 10, 0.01).first > 0.99
-    assert signed_rank([0.001] * 10, 0.01).equal == pytest.approx(1.0)
-    split = signed_rank([0.2, -0.2, 0.3, -0.3], 0.01)
-    assert split.first == pytest.approx(split.second, abs=0.06)
-    assert split.first + split.equal + split.second == pytest.approx(1.0)
-    assert 0.5 < signed_rank([0.2], 0.01).first < 0.99  # one dataset proves nothing
-
-
-# By baycomp 1.0.3, SignedRankTest.probs(first, second, rope, nsamples=50000): left, rope, right
-@pytest.mark.parametrize(
-    ("differences", "rope", "expected"),
-    [
-        ([0.7, 0.4, -0.2], 0.01, (0.877, 0.016, 0.107)),  # llm − ctgan of the 3×3 matrix in test_leaderboard.py
-        ([0.7, 0.4], 0.01, (0.964, 0.036, 0.0)),
-        ([0.7, 0.4, -0.2], 0.0, (0.889, 0.0, 0.111)),  # without a region, ties count half for either side
-    ],
-)
-def test_signed_rank_agrees_with_baycomp_on_three_datasets(differences, rope, expected):
-    found = signed_rank(differences, rope, 50_000)
-    assert (found.first, found.equal, found.second) == pytest.approx(expected, abs=0.006)
-
-
 def test_critical_difference_is_demsars():
     # Demšar 2006, table 5: q.05 for 4 classifiers is 2.569; CD for N = 14: 2.569·√(4·5/(6·14)) = 1.25 (his section 3.2.4)
     assert st.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
@@ -144,16 +74,6 @@ def test_studentized_range_equals_scipys(count):
     from scipy.stats import studentized_range
 
     assert st.studentized_range(0.95, count) == pytest.approx(studentized_range.ppf(0.95, count, np.inf), rel=1e-6)
-
-
-def test_signed_rank_agrees_with_baycomp():
-    # baycomp 1.0.3's SignedRankTest.probs(a, b, rope=0.01) on this data, 50,000 draws: left, rope, right = .908, .066, .025
-    source = np.random.default_rng(0)
-    source.normal(0.6, 0.1, 6), source.normal(0.02, 0.05, 6)
-    first = source.normal(0.6, 0.1, 12)
-    second = first - source.normal(0.02, 0.05, 12)
-    found = signed_rank(first - second, 0.01)
-    assert (found.first, found.equal, found.second) == pytest.approx((0.908, 0.066, 0.025), abs=0.01)
 
 
 def test_cliques_are_maximal():
