@@ -24,12 +24,13 @@ from harness.table import Schema
 from methods.column_order import ColumnOrder, column_order
 from methods.pretrained import origin
 from methods.row_llm.codecs.reasons import VALID, count
+from methods.row_llm.codecs.row_codec import RowCodec
 from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig, RowConfig
 from methods.row_llm.model.cache import most_rows
 from methods.row_llm.model.language_model import build_model, device_of, load_pretrained, plain
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.row_source import RowSource
 from methods.row_llm.training.batches import Batches
@@ -44,15 +45,15 @@ class FittedRows:
     """What training leaves.
 
     Attributes:
-        head: the model, in evaluation mode.
+        logits_model: in evaluation mode.
         codec: how rows are written as tokens.
         order: of the columns.
         guide: the training rows' exact dependencies, for ``fd_constrained`` decoding.
         info: facts for the record.
     """
 
-    head: Head
-    codec: TableCodec | TextCodec
+    logits_model: LogitsModel
+    codec: RowCodec
     order: ColumnOrder
     guide: FDGuide | None
     info: dict[str, Any]
@@ -75,30 +76,30 @@ class FittedRows:
             config.order, frame, schema, seed=derive_seed(seed, "order"), given=config.given_order, mining=config.mining
         )
         model, codec = _prepare(config, frame, schema, seed, report)
-        head = Head(model.to(device_of(config.device)))
+        logits_model = LogitsModel(model.to(device_of(config.device)))
         batches = Batches(
             codec.encode(frame),
             positions(order, schema),
-            first=codec.row,
-            end=codec.end,
+            bos_token=codec.bos_token,
+            end_token=codec.end_token,
             learn_all=config.decoding.mode == "free",
             batch_size=config.training.batch_size,
             seed=derive_seed(seed, "training"),
             rank=int(os.environ.get("RANK", "0")),
             world=int(os.environ.get("WORLD_SIZE", "1")),
         )
-        progress = train(head, batches, config.training, folder, report)
-        head = Head(plain(head.model).eval())
+        progress = train(logits_model, batches, config.training, folder, report)
+        logits_model = LogitsModel(plain(logits_model.model).eval())
         guide = None
         if config.decoding.mode == "fd_constrained":
             mined = mine(frame, schema, MiningOptions(**{**config.mining, "max_g3": 0.0}))
-            guide = FDGuide.fit(frame, mined.fds, codec, head.model.device)
-        return cls(head, codec, order, guide, _facts(config, head, codec, order, guide, progress))
+            guide = FDGuide.fit(frame, mined.fds, codec, logits_model.device)
+        return cls(logits_model, codec, order, guide, _facts(config, logits_model, codec, order, guide, progress))
 
     def sample(self, n: int, seed: int, config: RowConfig, report: Report) -> Sample:
         """Sample until ``n`` rows are valid or ``config.max_attempts`` × ``n`` rows were started."""
         source = RowSource(
-            self.head,
+            self.logits_model,
             self.codec,
             positions(self.order, self.codec.schema),
             config.decoding,
@@ -129,7 +130,7 @@ class FittedRows:
 
     def _batch(self, wanted: int) -> int:
         """Rows decoded at once: ``wanted``, or as many as fit into a GPU's memory, said in the notes."""
-        most = most_rows(self.head.model, self.codec.length, self.head.vocabulary)
+        most = most_rows(self.logits_model.model, self.codec.length, self.logits_model.vocabulary_size)
         if most is None or most >= wanted:
             return wanted
         note = f"{most} rows were decoded at once: sample_batch={wanted} does not fit into the GPU's memory."
@@ -141,10 +142,10 @@ class FittedRows:
     def save(self, path: Path) -> None:
         """Save model, tokenizer, layout and order; :meth:`load` reads them."""
         path.mkdir(parents=True, exist_ok=True)
-        self.head.model.save_pretrained(path / "model")
+        self.logits_model.model.save_pretrained(path / "model")
         self.codec.tokenizer.save_pretrained(path / "model")
         state = {
-            "layout": "text" if isinstance(self.codec, TextCodec) else "table",
+            "layout": self.codec.layout,
             "codec": self.codec.to_json(),
             "order": self.order.to_json(),
             "guide": None if self.guide is None else self.guide.to_json(),
@@ -157,18 +158,21 @@ class FittedRows:
         """Load what :meth:`save` wrote."""
         state = json.loads((path / "row_llm.json").read_text(encoding="utf-8"))
         model, tokenizer = load_pretrained(LLMConfig(pretrained=str(path / "model")), seed=0)
-        head = Head(model.to(device_of(config.device)).eval())
-        text = state["layout"] == "text"
-        codec = TextCodec.from_json(state["codec"], tokenizer) if text else TableCodec.from_json(state["codec"])
+        logits_model = LogitsModel(model.to(device_of(config.device)).eval())
+        codec: RowCodec
+        if state["layout"] == TextCodec.layout:
+            codec = TextCodec.from_json(state["codec"], tokenizer)
+        else:
+            codec = TableCodec.from_json(state["codec"])
         names = state["order"]["column_order"]
         fds = tuple(FunctionalDependency.from_json(fd) for fd in state["order"]["fds"])
         order = ColumnOrder(state["order"]["policy"], None if names is None else tuple(names), fds=fds)
         guide = state["guide"]
         return cls(
-            head,
+            logits_model,
             codec,
             order,
-            None if guide is None else FDGuide.from_json(guide, codec, head.model.device),
+            None if guide is None else FDGuide.from_json(guide, codec, logits_model.device),
             state["info"],
         )
 
@@ -180,11 +184,11 @@ def positions(order: ColumnOrder, schema: Schema) -> Tensor | None:
 
 def _prepare(
     config: RowConfig, frame: pd.DataFrame, schema: Schema, seed: int, report: Report
-) -> tuple[PreTrainedModel, TableCodec | TextCodec]:
+) -> tuple[PreTrainedModel, RowCodec]:
     """The untrained (or pretrained) model and the codec that fits it."""
     if config.llm.pretrained is None:
         codec = TableCodec.fit(frame, schema, config.digits_per_token)
-        model = build_model(config.llm, len(codec.words), codec.length + 2, codec.row, codec.blank, seed)
+        model = build_model(config.llm, len(codec.vocabulary), codec.length + 2, codec.bos_token, codec.pad_token, seed)
         return model, codec
     model, tokenizer = load_pretrained(config.llm, seed, report)
     text = TextCodec.fit(frame, schema, tokenizer)
@@ -199,8 +203,8 @@ def _prepare(
 
 def _facts(
     config: RowConfig,
-    head: Head,
-    codec: TableCodec | TextCodec,
+    logits_model: LogitsModel,
+    codec: RowCodec,
     order: ColumnOrder,
     guide: FDGuide | None,
     progress: Progress,
@@ -211,7 +215,7 @@ def _facts(
     if budget is not None and progress.seconds >= budget:
         facts["notes"] = [*facts["notes"], f"training ended when max_train_seconds={budget:g} was spent."]
     threads = torch.get_num_threads()
-    if threads > 1 and head.model.device.type == "cpu":
+    if threads > 1 and logits_model.device.type == "cpu":
         repeats = f"equal seeds give equal weights with as many CPU threads ({threads}); another number changes their last digits."
         facts["notes"] = [*facts["notes"], repeats]
     if progress.resumed:
@@ -220,16 +224,16 @@ def _facts(
     return {
         **facts,
         "curve": progress.curve,
-        "parameters": sum(parameter.numel() for parameter in head.model.parameters()),
-        "vocabulary": head.vocabulary,
+        "parameters": sum(parameter.numel() for parameter in logits_model.model.parameters()),
+        "vocabulary": logits_model.vocabulary_size,
         "row_tokens": codec.length + 1,
         "train_seconds": progress.seconds,
         "train_rows_per_second": progress.rows / progress.seconds if progress.seconds else None,
         "llm": asdict(config.llm),
-        **({"weights": weights} if (weights := origin(head.model)) else {}),
+        **({"weights": weights} if (weights := origin(logits_model.model)) else {}),
         "decoding": asdict(config.decoding),
         "fd_constraints": None if guide is None else [fd.to_json() for fd, _ in guide.tables],
-        "device": str(head.model.device),
+        "device": str(logits_model.device),
     }
 
 

@@ -21,7 +21,7 @@ from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig, LLMConfig, TrainingConfig
 from methods.row_llm.model.language_model import build_model, load_pretrained
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.row_source import RowSource
 from methods.row_llm.training.batches import Batches
 from methods.row_llm.training.trainer import train
@@ -71,12 +71,22 @@ def codec() -> TableCodec:
     return TableCodec.fit(frame, schema, 1)
 
 
-def fresh(codec: TableCodec) -> Head:
-    return Head(build_model(LLMConfig(), len(codec.words), codec.length + 2, codec.row, codec.blank, 0))
+def fresh(codec: TableCodec) -> LogitsModel:
+    return LogitsModel(
+        build_model(LLMConfig(), len(codec.vocabulary), codec.length + 2, codec.bos_token, codec.pad_token, 0)
+    )
 
 
 def batches(codec: TableCodec, order: torch.Tensor | None) -> Batches:
-    return Batches(codec.encode(table()[0]), order, first=codec.row, end=None, learn_all=False, batch_size=64, seed=0)
+    return Batches(
+        codec.encode(table()[0]),
+        order,
+        bos_token=codec.bos_token,
+        end_token=None,
+        learn_all=False,
+        batch_size=64,
+        seed=0,
+    )
 
 
 def rates(sides: dict[str, Callable[[], None]], rows: int = ROWS) -> dict[str, float]:
@@ -159,14 +169,14 @@ def test_sampling_reaches_half_of_a_teacher_forced_pass(benchmark: Any, codec: T
 
 
 @pytest.fixture(scope="module")
-def text_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Head, TextCodec]:
+def text_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[LogitsModel, TextCodec]:
     """A million parameters, taught the text of a pretrained model for one pass, every row in an order of its own."""
     frame, schema = table()
     folder = tmp_path_factory.mktemp("text")
     base_model(folder, frame, schema, 5, 128)
     model, tokenizer = load_pretrained(LLMConfig(pretrained=str(folder / "llm")), 0)
     text = TextCodec.fit(frame, schema, tokenizer)
-    head = Head(model)
+    head = LogitsModel(model)
     train(head, text_batches(text, 64), TrainingConfig(1, None, 64, 3e-3, 0.05, 0.0, 1e9), None, lambda *_, **__: None)
     head.model.eval()
     return head, text
@@ -174,12 +184,14 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Head, TextCode
 
 def text_batches(text: TextCodec, size: int) -> Batches:
     chunks = text.encode(table()[0])
-    return Batches(chunks, None, first=text.row, end=text.end, learn_all=False, batch_size=size, seed=0)
+    return Batches(
+        chunks, None, bos_token=text.bos_token, end_token=text.end_token, learn_all=False, batch_size=size, seed=0
+    )
 
 
 @pytest.mark.parametrize("decoding", ["template", "constrained"])
 def test_text_sampling_reaches_half_of_a_teacher_forced_pass(
-    benchmark: Any, text_model: tuple[Head, TextCodec], decoding: Literal["template", "constrained"]
+    benchmark: Any, text_model: tuple[LogitsModel, TextCodec], decoding: Literal["template", "constrained"]
 ) -> None:
     head, text = text_model
     rows = 1024

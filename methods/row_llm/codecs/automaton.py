@@ -12,29 +12,30 @@ Edges = Mapping[int, int]
 
 
 class Automaton:
-    """Sparse transitions. The last state is the end: only filler follows it.
+    """Sparse transitions. The last state is the end: only padding follows it.
 
     Args:
         states: the edges of each state.
         begin: the state in which each column's value begins.
-        filler: the token after the end.
-        vocabulary: number of tokens.
+        pad_token: the token after the end.
+        vocabulary_size: number of tokens.
         device: where decoding happens.
     """
 
     def __init__(
-        self, states: Sequence[Edges], begin: Sequence[int], filler: int, vocabulary: int, device: torch.device
+        self, states: Sequence[Edges], begin: Sequence[int], pad_token: int, vocabulary_size: int, device: torch.device
     ) -> None:
-        edges = [sorted(state.items()) for state in states] + [[(filler, len(states))]]
+        edges = [sorted(state.items()) for state in states] + [[(pad_token, len(states))]]
         self.end = len(states)
-        self.vocabulary = vocabulary
+        self.vocabulary_size = vocabulary_size
         self.begin = torch.tensor(begin, device=device)
         self.counts = torch.tensor([len(state) for state in edges], device=device)
         self.starts = self.counts.cumsum(0) - self.counts
         self.tokens = torch.tensor([token for state in edges for token, _ in state], device=device)
         self.targets = torch.tensor([target for state in edges for _, target in state], device=device)
         self.keys = (
-            torch.repeat_interleave(torch.arange(len(edges), device=device), self.counts) * vocabulary + self.tokens
+            torch.repeat_interleave(torch.arange(len(edges), device=device), self.counts) * vocabulary_size
+            + self.tokens
         )
 
     def allowed(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -61,7 +62,7 @@ class Automaton:
 
     def step(self, states: Tensor, tokens: Tensor) -> Tensor:
         """The states after these tokens; a token that was not allowed leads to the end."""
-        wanted = states * self.vocabulary + tokens
+        wanted = states * self.vocabulary_size + tokens
         place = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
         return torch.where(self.keys[place] == wanted, self.targets[place], self.end)
 
@@ -90,8 +91,8 @@ class Builder:
             for token in last or sequence[-1:]:
                 self.states[state].setdefault(token, self.END)
 
-    def build(self, begin: Sequence[int], filler: int, vocabulary: int, device: torch.device) -> Automaton:
+    def build(self, begin: Sequence[int], pad_token: int, vocabulary_size: int, device: torch.device) -> Automaton:
         """The automaton; edges to :attr:`END` lead to its end."""
         end = len(self.states)
         states = [{token: end if to == self.END else to for token, to in state.items()} for state in self.states]
-        return Automaton(states, begin, filler, vocabulary, device)
+        return Automaton(states, begin, pad_token, vocabulary_size, device)

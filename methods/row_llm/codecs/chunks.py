@@ -19,14 +19,14 @@ class ColumnChunks:
 
     Attributes:
         tokens: the tokens of all its chunks, one after the other, shape (total,).
-        value: which of them are to be predicted, shape (total,).
+        loss_mask: which of them are to be predicted, shape (total,).
         lengths: tokens of each chunk, shape (chunks,).
         codes: the chunk of each row, shape (rows,).
         first: what to add to a chunk's index to get the one that begins a row; 0 where it is the same.
     """
 
     tokens: Array
-    value: Array
+    loss_mask: Array
     lengths: Array
     codes: Array
     first: int = 0
@@ -38,15 +38,16 @@ class Chunks:
 
     Attributes:
         tokens: the tokens of all chunks, one after the other, shape (total,).
-        value: which of them belong to a value and are to be predicted (not names, not filler), shape (total,).
+        loss_mask: which of them belong to a value and are to be predicted (not names, not padding), shape (total,).
         starts: where each chunk begins, shape (chunks,).
         lengths: its number of tokens, shape (chunks,).
         codes: the chunk of each row and column, in schema order, shape (rows, columns).
-        first: what to add to a column's chunk to get the one that begins a row, shape (columns,); 0 where they are the same.
+        first: what to add to a column's chunk to get the one that begins a row, shape (columns,); 0 where they are the
+            same.
     """
 
     tokens: Tensor
-    value: Tensor
+    loss_mask: Tensor
     starts: Tensor
     lengths: Tensor
     codes: Tensor
@@ -59,7 +60,7 @@ class Chunks:
         bases = np.cumsum([0, *(len(column.lengths) for column in columns)])[:-1]
         return cls(
             torch.from_numpy(np.concatenate([column.tokens for column in columns])),
-            torch.from_numpy(np.concatenate([column.value for column in columns])),
+            torch.from_numpy(np.concatenate([column.loss_mask for column in columns])),
             torch.from_numpy(np.cumsum(lengths) - lengths),
             torch.from_numpy(lengths),
             torch.from_numpy(
@@ -83,23 +84,24 @@ class Chunks:
             order: column positions, shape (columns,) for all rows or (batch, columns) for each.
 
         Returns:
-            tokens and value flags, shape (batch, longest), padded on the right with 0 and ``False``, and lengths (batch,).
+            tokens and loss mask, shape (batch, longest), padded on the right with 0 and ``False``, and lengths (batch,).
         """
-        codes = self.codes[rows]
+        codes = self.codes[rows]  # (batch, columns)
         codes = codes[:, order] if order.dim() == 1 else codes.gather(1, order)
         codes[:, 0] += self.first[order[..., 0]]
-        lengths = self.lengths[codes]
+        lengths = self.lengths[codes]  # (batch, columns)
         flat = lengths.flatten()
-        total = lengths.sum(1)
+        total = lengths.sum(1)  # (batch,)
         ends = flat.cumsum(0)
-        index = torch.repeat_interleave(self.starts[codes].flatten() - ends + flat, flat) + torch.arange(int(ends[-1]))
+        source = torch.repeat_interleave(self.starts[codes].flatten() - ends + flat, flat)
+        source = source + torch.arange(int(ends[-1]))  # (tokens of all rows,)
         longest = int(total.max())
         if bool((total == longest).all()):
             shape = (len(rows), longest)
-            return self.tokens[index].view(shape), self.value[index].view(shape), total
-        place = torch.arange(longest)[None, :] < total[:, None]
-        tokens = torch.zeros(place.shape, dtype=torch.int64)
-        value = torch.zeros(place.shape, dtype=torch.bool)
-        tokens[place] = self.tokens[index]
-        value[place] = self.value[index]
-        return tokens, value, total
+            return self.tokens[source].view(shape), self.loss_mask[source].view(shape), total
+        filled = torch.arange(longest)[None, :] < total[:, None]  # (batch, longest)
+        tokens = torch.zeros(filled.shape, dtype=torch.int64)
+        loss_mask = torch.zeros(filled.shape, dtype=torch.bool)
+        tokens[filled] = self.tokens[source]
+        loss_mask[filled] = self.loss_mask[source]
+        return tokens, loss_mask, total

@@ -1,7 +1,7 @@
 """One column as tokens of fixed width, and back: categories, numbers as digits, and numbers as they are written.
 
 Every value of a column takes the same number of tokens, so that all rows of a table are aligned. A missing value is a token
-of the column, followed by filler.
+of the column, followed by padding.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ import pandas as pd
 
 from harness.table import Column, format_cell
 from methods.row_llm.codecs.distinct import distinct, distinct_rows
-from methods.row_llm.codecs.number_grammar import NumberGrammar
+from methods.row_llm.codecs.number_grammar import NUMBER_CHARACTERS, NumberGrammar
 from methods.row_llm.codecs.reasons import UNKNOWN_CATEGORY, UNPARSABLE, VALID, parse_number
-from methods.row_llm.codecs.tokenizer import BLANK, Words, category_token, missing_token, number_token
+from methods.row_llm.codecs.word_tokenizer import PAD, Vocabulary, category_token, missing_token, number_token
 
 Array = np.ndarray[Any, Any]
-
-NUMBER_CHARACTERS = "0123456789.e+-"
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,15 @@ class CategoryCodec:
         """The tokens the column needs."""
         return [category_token(self.index, category) for category in self.categories] + _missing_words(self)
 
-    def encode(self, values: Array, words: Words) -> Array:
+    def encode(self, values: Array, vocabulary: Vocabulary) -> Array:
         """Distinct present values as tokens, shape (values, 1)."""
-        ids = [words.ids[category_token(self.index, value)] for value in values]
+        ids = [vocabulary.ids[category_token(self.index, value)] for value in values]
         return np.array(ids, dtype=np.int64).reshape(-1, 1)
 
-    def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
+    def decode(self, tokens: Array, vocabulary: Vocabulary) -> tuple[Any, Array]:
         """Values and what each cell is (``VALID``, …) from tokens, shape (rows, 1)."""
-        code = np.full(len(words), -1)
-        code[[words.ids[word] for word in self.words()]] = np.arange(len(self.words()))
+        code = np.full(len(vocabulary), -1)
+        code[[vocabulary.ids[word] for word in self.words()]] = np.arange(len(self.words()))
         picked = code[tokens[:, 0]]
         values = np.array([*self.categories, None], dtype=object)[np.where(picked < 0, -1, picked)]
         return values, np.where(picked < 0, UNKNOWN_CATEGORY, VALID)
@@ -117,9 +115,10 @@ class DigitCodec:
 
     def bounds(self) -> list[tuple[bool, tuple[int, int]]]:
         """For each sign that occurs (``True``: below zero) the least and greatest magnitude."""
-        return [(sign, found) for sign, found in ((False, self.positive), (True, self.negative)) if found is not None]
+        signs = ((False, self.positive), (True, self.negative))
+        return [(negative, bounds) for negative, bounds in signs if bounds is not None]
 
-    def encode(self, values: Array, words: Words) -> Array:
+    def encode(self, values: Array, vocabulary: Vocabulary) -> Array:
         """Distinct present values as tokens, shape (values, width)."""
         scaled = _scaled(values, self.column)
         tokens = np.empty((len(values), self.width), dtype=np.int64)
@@ -130,18 +129,18 @@ class DigitCodec:
             for sign in (False, True):
                 rows = (scaled < 0) == sign if place == 0 else np.full(len(values), not sign)
                 parts, inverse = np.unique(part[rows], return_inverse=True)
-                ids = [words.ids[number_token(int(value), size, sign)] for value in parts]
+                ids = [vocabulary.ids[number_token(int(value), size, sign)] for value in parts]
                 tokens[rows, place] = np.array(ids, dtype=np.int64)[inverse]
         return tokens
 
-    def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
+    def decode(self, tokens: Array, vocabulary: Vocabulary) -> tuple[Any, Array]:
         """Values and what each cell is (``VALID``, …) from tokens, shape (rows, width)."""
-        missing = _is_missing(self, tokens, words)
-        valid = (words.size[tokens] == np.array(self.groups)).all(1) & ~words.negative[tokens[:, 1:]].any(1)
+        missing = _is_missing(self, tokens, vocabulary)
+        valid = (vocabulary.size[tokens] == np.array(self.groups)).all(1) & ~vocabulary.negative[tokens[:, 1:]].any(1)
         total = np.zeros(len(tokens), dtype=np.int64)
         for place, size in enumerate(self.groups):
-            total = total * 10**size + words.digits[tokens[:, place]]
-        total = np.where(words.negative[tokens[:, 0]], -total, total)
+            total = total * 10**size + vocabulary.digits[tokens[:, place]]
+        total = np.where(vocabulary.negative[tokens[:, 0]], -total, total)
         state = np.where(valid | missing, VALID, UNPARSABLE)
         if self.column.kind == "integer":
             return pd.arrays.IntegerArray(total, ~valid), state
@@ -179,18 +178,18 @@ class NumberTextCodec:
         """The tokens the column needs."""
         return list(NUMBER_CHARACTERS) + _missing_words(self)
 
-    def encode(self, values: Array, words: Words) -> Array:
+    def encode(self, values: Array, vocabulary: Vocabulary) -> Array:
         """Distinct present values as tokens, shape (values, width)."""
-        tokens = np.full((len(values), self.width), words.blank)
+        tokens = np.full((len(values), self.width), vocabulary.pad_token)
         for row, value in enumerate(values):
             text = str(format_cell(self.column, value))
-            tokens[row, : len(text)] = [words.ids[character] for character in text]
+            tokens[row, : len(text)] = [vocabulary.ids[character] for character in text]
         return tokens
 
-    def decode(self, tokens: Array, words: Words) -> tuple[Any, Array]:
+    def decode(self, tokens: Array, vocabulary: Vocabulary) -> tuple[Any, Array]:
         """Values and what each cell is (``VALID``, …) from tokens, shape (rows, width)."""
         unique, inverse = distinct_rows(tokens)
-        parsed = [self._parse([words.list[token] for token in row], words) for row in unique]
+        parsed = [self._parse([vocabulary.words[token] for token in row]) for row in unique]
         state = np.array([state for _, state in parsed])[inverse]
         missing = np.array([value is None for value, _ in parsed])[inverse]
         if self.column.kind == "integer":
@@ -199,10 +198,10 @@ class NumberTextCodec:
         values = np.array([np.nan if value is None else value for value, _ in parsed], dtype=float)
         return values[inverse], state
 
-    def _parse(self, row: list[str], words: Words) -> tuple[float | int | None, int]:
-        filler = next((place for place, word in enumerate(row) if word == BLANK), len(row))
-        text, rest = row[:filler], row[filler:]
-        if set(rest) - {BLANK}:
+    def _parse(self, row: list[str]) -> tuple[float | int | None, int]:
+        end = next((place for place, word in enumerate(row) if word == PAD), len(row))
+        text, rest = row[:end], row[end:]
+        if set(rest) - {PAD}:
             return None, UNPARSABLE
         if self.missing and text == _missing_words(self):
             return None, VALID
@@ -283,9 +282,11 @@ def _missing_words(codec: ColumnCodec) -> list[str]:
     return [missing_token(codec.index)] if codec.missing else []
 
 
-def _is_missing(codec: ColumnCodec, tokens: Array, words: Words) -> Array:
-    """Rows that hold the missing token and then only filler."""
+def _is_missing(codec: ColumnCodec, tokens: Array, vocabulary: Vocabulary) -> Array:
+    """Rows that hold the missing token and then only padding."""
     if not codec.missing:
         return np.zeros(len(tokens), dtype=bool)
-    closed: Array = (tokens[:, 0] == words.ids[missing_token(codec.index)]) & (tokens[:, 1:] == words.blank).all(1)
+    closed: Array = (tokens[:, 0] == vocabulary.ids[missing_token(codec.index)]) & (
+        tokens[:, 1:] == vocabulary.pad_token
+    ).all(1)
     return closed

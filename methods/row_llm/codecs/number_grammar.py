@@ -10,6 +10,9 @@ import pandas as pd
 
 from harness.table import Column, format_cell
 
+NUMBER_CHARACTERS = "0123456789.e+-"
+"""What numbers are written with."""
+
 CharStates = dict[Any, dict[str, Any]]
 
 

@@ -18,13 +18,13 @@ MARGIN = 0.4
 """Share of a GPU's free memory that keys and values may fill: as much again holds the copy made where prefixes split."""
 
 
-def most_rows(model: PreTrainedModel, tokens: int, vocabulary: int) -> int | None:
+def most_rows(model: PreTrainedModel, tokens: int, vocabulary_size: int) -> int | None:
     """How many rows a GPU can decode at once; ``None`` for no limit, on a CPU.
 
     Args:
         model: on its device.
         tokens: of a row.
-        vocabulary: tokens whose probabilities are held in double precision at once.
+        vocabulary_size: tokens whose probabilities are held in double precision at once.
     """
     if model.device.type == "cpu":
         return None
@@ -34,7 +34,7 @@ def most_rows(model: PreTrainedModel, tokens: int, vocabulary: int) -> int | Non
     kept: int = 2 * config.num_hidden_layers * heads * size * torch.finfo(torch.bfloat16).bits // 8 * (tokens + 1)
     free, _ = torch.cuda.mem_get_info(model.device)
     free += torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
-    return max(1, int(MARGIN * free) // (kept + 16 * vocabulary))
+    return max(1, int(MARGIN * free) // (kept + 16 * vocabulary_size))
 
 
 class BufferLayer(DynamicLayer):  # type: ignore[misc]
@@ -140,7 +140,7 @@ class RaggedLayer(BufferLayer):
         filled = tokens[:, :end]
         return (filled if rows is None else filled.index_select(0, rows)).permute(0, 2, 1, 3)
 
-    def again(self, rows: int) -> RaggedLayer:
+    def reuse(self, rows: int) -> RaggedLayer:
         """The first rows' memory, empty."""
         layer = type(self)(self.capacity)
         if self.is_initialized:
@@ -157,17 +157,17 @@ class RaggedCache(Cache):  # type: ignore[misc]
 
     Attributes:
         rows: the rows the model is run on next; ``None`` for all.
-        places: where their tokens go, shape (rows, tokens); :attr:`trash` for padding.
+        places: where their tokens go, shape (rows, tokens); :attr:`padding_slot` for padding.
         end: places that hold anything after that.
-        trash: a place that is never read.
+        padding_slot: a place that is never read.
     """
 
-    def __init__(self, layers: list[RaggedLayer], trash: int) -> None:
+    def __init__(self, layers: list[RaggedLayer], padding_slot: int) -> None:
         super().__init__(layers=layers)
         self.rows: Tensor | None = None
         self.places = torch.empty((0, 0), dtype=torch.int64)
         self.end = 0
-        self.trash = trash
+        self.padding_slot = padding_slot
         for layer in layers:
             layer.cache = self
 
@@ -176,14 +176,14 @@ class RaggedCache(Cache):  # type: ignore[misc]
         """For rows of at most ``capacity`` tokens."""
         return cls([RaggedLayer(capacity + 1) for _ in range(model.config.num_hidden_layers)], capacity)
 
-    def again(self, rows: int) -> RaggedCache:
+    def reuse(self, rows: int) -> RaggedCache:
         """The same memory for other rows, at most as many; what it holds stays there and is masked."""
-        return RaggedCache([layer.again(rows) for layer in self.layers], self.trash)
+        return RaggedCache([layer.reuse(rows) for layer in self.layers], self.padding_slot)
 
-    def aim(self, rows: Tensor | None, places: Tensor, end: int) -> None:
+    def prepare_write(self, rows: Tensor | None, places: Tensor, end: int) -> None:
         """Say which rows the model is run on next and where their tokens go."""
         self.rows, self.places, self.end = rows, places, end
 
     def select(self, rows: Tensor) -> RaggedCache:
         """A copy with these rows, in this order."""
-        return RaggedCache([layer.select(rows) for layer in self.layers], self.trash)
+        return RaggedCache([layer.select(rows) for layer in self.layers], self.padding_slot)

@@ -24,19 +24,21 @@ from methods.pretrained import load
 from methods.row_llm.config import LLMConfig
 
 
-def build_model(config: LLMConfig, vocabulary: int, length: int, row: int, blank: int, seed: int) -> PreTrainedModel:
+def build_model(
+    config: LLMConfig, vocabulary_size: int, length: int, bos_token: int, pad_token: int, seed: int
+) -> PreTrainedModel:
     """A GPT-2 from scratch, small, without dropout, with the fused tanh GELU.
 
     Args:
         config: its size.
-        vocabulary: number of tokens.
+        vocabulary_size: number of tokens.
         length: tokens of the longest row.
-        row: id of the token that begins and ends a row.
-        blank: id of the filler token.
+        bos_token: begins and ends a row.
+        pad_token: fills short values.
         seed: of the initial weights.
     """
     gpt2 = GPT2Config(
-        vocab_size=vocabulary,
+        vocab_size=vocabulary_size,
         n_positions=length,
         n_embd=config.width,
         n_layer=config.layers,
@@ -45,9 +47,9 @@ def build_model(config: LLMConfig, vocabulary: int, length: int, row: int, blank
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
-        bos_token_id=row,
-        eos_token_id=row,
-        pad_token_id=blank,
+        bos_token_id=bos_token,
+        eos_token_id=bos_token,
+        pad_token_id=pad_token,
         attn_implementation="sdpa",
     )
     with global_seed(derive_seed(seed, "weights")):

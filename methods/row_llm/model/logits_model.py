@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
-class Head:
+class LogitsModel:
     """Runs the transformer and then the output layer only at the places where logits are needed.
 
     Some architectures scale or cap logits after the output layer: where the parts do not give the model's own logits, the
@@ -24,7 +24,13 @@ class Head:
         self.split = self._same()
 
     @property
-    def vocabulary(self) -> int:
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def vocabulary_size(self) -> int:
         """Tokens the model can emit; at least as many as its tokenizer knows."""
         weight: Tensor = self.output.weight  # type: ignore[assignment]
         return len(weight)
@@ -40,21 +46,21 @@ class Head:
         self.model.train(training)
         return whole.shape == parts.shape and bool(torch.allclose(whole, parts.to(whole.dtype), atol=1e-5))
 
-    def logits(self, places: Tensor, tokens: Tensor | None = None, **inputs: Any) -> Tensor:
-        """Logits at flat ``places`` (row * length + position).
+    def logits(self, positions: Tensor, tokens: Tensor | None = None, **inputs: Any) -> Tensor:
+        """Logits at flat ``positions`` (row · length + place in the row).
 
         Args:
-            places: shape (places,).
+            positions: shape (positions,).
             tokens: whose logits are needed, shape (k,); ``None`` for the whole vocabulary.
             inputs: of the model.
 
         Returns:
-            shape (places, k) or (places, vocabulary).
+            shape (positions, k) or (positions, vocabulary).
         """
         if not self.split:
-            logits: Tensor = self.model(**inputs).logits.flatten(0, 1).index_select(0, places)
+            logits: Tensor = self.model(**inputs).logits.flatten(0, 1).index_select(0, positions)
         else:
-            hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, places)
+            hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, positions)
             if tokens is not None and type(self.output) is nn.Linear:  # other layers may do more than multiply
                 bias = self.output.bias
                 return nn.functional.linear(hidden, self.output.weight[tokens], None if bias is None else bias[tokens])

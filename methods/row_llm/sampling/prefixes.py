@@ -1,30 +1,106 @@
-"""Prefixes that several rows share: when to tell them apart, and how draws and forced tokens come together."""
+"""Prefixes that several rows share: computed once, split where rows part, told apart when hardly any are shared."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 Array = np.ndarray[Any, Any]
-LOOSE = 2.0
+LEAST_SHARED = 2.0
 """Rows per prefix below which sharing costs more (every split copies what the model remembers) than it saves."""
 
 
-def loose(counts: Array) -> bool:
+class Frontier(Protocol):
+    """Unfinished rows: distinct prefixes, and what is known of each.
+
+    Attributes:
+        counts: rows that share each prefix, shape (prefixes,).
+    """
+
+    counts: Array
+
+    def select(self, rows: Tensor, counts: Array) -> Any:
+        """A copy with these prefixes, in this order, and these counts; a prefix may come more than once."""
+
+
+F = TypeVar("F", bound=Frontier)
+R = TypeVar("R")
+
+
+class PrefixSampler(ABC, Generic[F, R]):
+    """Advances frontiers of type ``F``, token by token, to finished rows of type ``R``.
+
+    Args:
+        device: where decoding happens.
+        batch: greatest number of prefixes computed at once.
+
+    Attributes:
+        generated: tokens drawn so far, counted once for each row that shares them.
+    """
+
+    def __init__(self, device: torch.device, batch: int) -> None:
+        self.device = device
+        self.batch = batch
+        self.generated = 0
+
+    @abstractmethod
+    def step(self, frontier: F, rng: np.random.Generator) -> F:
+        """Add one token to every prefix that needs one."""
+
+    @abstractmethod
+    def complete(self, frontier: F) -> bool:
+        """Whether all rows have ended."""
+
+    @abstractmethod
+    def rows(self, frontier: F) -> R:
+        """What a complete frontier's rows are."""
+
+    def release(self, frontier: F) -> tuple[R | None, F | None]:
+        """Rows that may leave before the others, and the frontier without them; ``None`` where there are none."""
+        return None, frontier
+
+    def advance(self, frontier: F, rng: np.random.Generator) -> Iterator[R]:
+        """Finish a frontier, splitting it where it outgrows a batch; depth first, to bound memory."""
+        # A split frontier's pieces are copied only when their turn comes.
+        stack: list[tuple[F, Tensor | None]] = [(frontier, None)]
+        while stack:
+            whole, piece = stack.pop()
+            current: F | None = whole if piece is None else whole.select(piece, whole.counts[piece.cpu().numpy()])
+            del whole  # the last piece does not keep the others
+            while current is not None and not self.complete(current):
+                if len(current.counts) > self.batch:
+                    pieces = torch.split(torch.arange(len(current.counts), device=self.device), self.batch)
+                    stack += [(current, rows) for rows in reversed(pieces)]
+                    current = None
+                elif barely_shared(current.counts):
+                    current = current.select(*unshare(current.counts, self.device))
+                else:
+                    released, current = self.release(current)
+                    if released is not None:
+                        yield released
+                    if current is not None:
+                        current = self.step(current, rng)
+            if current is not None:
+                yield self.rows(current)
+
+
+def barely_shared(counts: Array) -> bool:
     """Whether few prefixes are still shared, by few rows."""
-    return bool(len(counts) < counts.sum() <= LOOSE * len(counts))
+    return bool(len(counts) < counts.sum() <= LEAST_SHARED * len(counts))
 
 
-def apart(counts: Array, device: torch.device) -> tuple[Tensor, Array]:
-    """Every row a prefix of its own: the prefix of each row, and counts of 1."""
+def unshare(counts: Array, device: torch.device) -> tuple[Tensor, Array]:
+    """Every row a prefix of its own: the prefix of each row, and counts of 1, both of shape (rows,)."""
     rows = np.repeat(np.arange(len(counts)), counts)
     return torch.from_numpy(rows).to(device), np.ones(len(rows), dtype=np.int64)
 
 
-def join(
+def merge_forced(
     open_rows: Tensor, drawn: tuple[Tensor, Tensor, Array], forced: Tensor, counts: Array
 ) -> tuple[Tensor, Tensor, Array]:
     """Put the prefixes whose token was forced back among those that drew theirs.

@@ -15,10 +15,10 @@ from methods.row_llm.codecs.text_codec import SLACK, TextCodec
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.model.attention import Attention
 from methods.row_llm.model.cache import RaggedCache
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.draws import draw, probabilities
 from methods.row_llm.sampling.fd_guide import FDGuide
-from methods.row_llm.sampling.prefixes import apart, join, loose
+from methods.row_llm.sampling.prefixes import PrefixSampler, merge_forced
 
 Array = np.ndarray[Any, Any]
 
@@ -35,7 +35,7 @@ class TextFrontier:
         ended: whether the current value is complete, shape (prefixes,).
         cut: whether any value was too long, shape (prefixes,).
         counts: rows that share each prefix, shape (prefixes,).
-        rows: the row of the plan each prefix follows, shape (prefixes,).
+        rows: the row of the order each prefix follows, shape (prefixes,).
         cache: keys and values of all tokens fed.
         length: how many those are, shape (prefixes,).
         pending: tokens to feed next, shape (prefixes, k).
@@ -66,11 +66,11 @@ class TextFrontier:
         return replace(self, counts=counts, cache=self.cache.select(rows), **chosen)
 
 
-class TextSampler:
+class TextSampler(PrefixSampler[TextFrontier, TextFrontier]):
     """Samples rows as text with names forced.
 
     Args:
-        head: the model, in evaluation mode.
+        logits_model: in evaluation mode.
         codec: the rows' text.
         order: column positions, shape (columns,) or (rows, columns).
         config: temperature and truncation.
@@ -81,7 +81,7 @@ class TextSampler:
 
     def __init__(
         self,
-        head: Head,
+        logits_model: LogitsModel,
         codec: TextCodec,
         order: Tensor,
         config: DecodingConfig,
@@ -89,19 +89,17 @@ class TextSampler:
         automaton: Automaton | None = None,
         guide: FDGuide | None = None,
     ) -> None:
-        self.head = head
+        super().__init__(logits_model.device, batch)
+        self.logits_model = logits_model
         self.codec = codec
-        self.device = head.model.device
         self.order = order.to(self.device)
         self.config = config
-        self.batch = batch
         self.automaton = automaton
         self.guide = guide
-        self.generated = 0
-        self.columns = len(codec.names)
+        self.columns = len(codec.name_tokens)
         self.limits = torch.tensor(codec.longest, device=self.device) + SLACK
-        self.names = [_left_padded(names, self.device) for names in (codec.first_names, codec.names)]
-        self.attention = Attention(head.model.config)
+        self.names = [_left_padded(names, self.device) for names in (codec.first_name_tokens, codec.name_tokens)]
+        self.attention = Attention(logits_model.model.config)
 
     @torch.inference_mode()
     def sample(
@@ -122,7 +120,7 @@ class TextSampler:
         values, cut = [], []
         done = 0
         for frontier in self._starts(n, share):
-            for finished in self._finish(frontier, rng):
+            for finished in self.advance(frontier, rng):
                 repeats = torch.from_numpy(finished.counts)
                 values.append(finished.values.cpu().repeat_interleave(repeats, 0))
                 cut.append(finished.cut.cpu().repeat_interleave(repeats, 0))
@@ -160,7 +158,7 @@ class TextSampler:
             cut=flags[:, 0].clone(),
             counts=counts,
             rows=rows.to(self.device),
-            cache=memory.again(size) if memory else RaggedCache.empty(self.head.model, self.codec.length + 1),
+            cache=memory.reuse(size) if memory else RaggedCache.empty(self.logits_model.model, self.codec.length + 1),
             length=torch.zeros(size, dtype=torch.int64, device=self.device),
             pending=pending,
             real=torch.ones_like(pending, dtype=torch.bool),
@@ -168,24 +166,13 @@ class TextSampler:
             fixed=torch.full((size, self.guide.width + 1 if self.guide else 1), -1, device=self.device),
         )
 
-    def _finish(self, frontier: TextFrontier, rng: np.random.Generator) -> Iterator[TextFrontier]:
-        """Advance to the end, splitting where the frontier outgrows a batch; depth first, to bound memory."""
-        stack = [(frontier, torch.arange(0))]
-        while stack:
-            frontier, piece = stack.pop()
-            if len(piece):
-                frontier = frontier.select(piece, frontier.counts[piece.cpu().numpy()])
-            while frontier.slot < self.columns:
-                if len(frontier.counts) > self.batch:
-                    pieces = torch.split(torch.arange(len(frontier.counts), device=self.device), self.batch)
-                    stack += [(frontier, rows) for rows in reversed(pieces)]  # copied when their turn comes
-                    break
-                if loose(frontier.counts):
-                    frontier = frontier.select(*apart(frontier.counts, self.device))
-                    continue
-                frontier = self._step(frontier, rng)
-            else:
-                yield frontier
+    def complete(self, frontier: TextFrontier) -> bool:
+        """Whether all columns are written."""
+        return frontier.slot >= self.columns
+
+    def rows(self, frontier: TextFrontier) -> TextFrontier:
+        """The frontier itself: its values, which rows were cut, and the rows that share each."""
+        return frontier
 
     def _column(self, frontier: TextFrontier) -> Tensor:
         order = self.order if self.order.dim() == 1 else self.order[frontier.rows]
@@ -210,7 +197,7 @@ class TextSampler:
             end = (answer >= 0).sum(1, keepdim=True)
             frontier.fixed = answer.scatter(1, end, torch.where(end > 0, self.codec.separator, -1))
 
-    def _step(self, frontier: TextFrontier, rng: np.random.Generator) -> TextFrontier:
+    def step(self, frontier: TextFrontier, rng: np.random.Generator) -> TextFrontier:
         """Draw one value token of every prefix whose value has not ended."""
         column = self._column(frontier)
         if frontier.offset == 0:
@@ -227,7 +214,7 @@ class TextSampler:
             counts = frontier.counts[open_rows.cpu().numpy()]
             self.generated += int(counts.sum())
             drawn = draw(self._probabilities(logits, legal, allowed), counts, rng, legal)
-            parents, tokens, counts = join(open_rows, drawn, forced, frontier.counts)
+            parents, tokens, counts = merge_forced(open_rows, drawn, forced, frontier.counts)
             if len(parents) != len(forced):
                 frontier, column = frontier.select(parents, counts), column[parents]
         else:
@@ -237,13 +224,13 @@ class TextSampler:
     def _probabilities(self, logits: Tensor, legal: Tensor | None, allowed: Tensor | None) -> Tensor:
         """Of the next token; either separator or end closes a value, and the template writes the right one."""
         probs = probabilities(logits, self.config, allowed)
-        if self.codec.separator == self.codec.end:
+        if self.codec.separator == self.codec.end_token:
             return probs
         if legal is None:
-            probs[:, self.codec.separator] += probs[:, self.codec.end]
-            probs[:, self.codec.end] = 0.0
+            probs[:, self.codec.separator] += probs[:, self.codec.end_token]
+            probs[:, self.codec.end_token] = 0.0
             return probs
-        end = legal == self.codec.end
+        end = legal == self.codec.end_token
         closing = probs.masked_fill(~end, 0.0).sum(1, keepdim=True)
         return torch.where(legal == self.codec.separator, probs + closing, probs.masked_fill(end, 0.0))
 
@@ -271,7 +258,7 @@ class TextSampler:
         """
         active = frontier.real.any(1)
         if not bool(active.any()):
-            return torch.empty((0, self.head.vocabulary), device=self.device)
+            return torch.empty((0, self.logits_model.vocabulary_size), device=self.device)
         chosen = None if 4 * int(active.sum()) > 3 * len(active) else active.nonzero().squeeze(1)
         pending, real, length = frontier.pending, frontier.real, frontier.length
         if chosen is not None:
@@ -280,9 +267,9 @@ class TextSampler:
         fed = pending.shape[1]
         positions = (length[:, None] + real.cumsum(1) - 1).clamp(min=0)
         end = int(positions.max()) + 1
-        frontier.cache.aim(chosen, torch.where(real, positions, frontier.cache.trash), end)
+        frontier.cache.prepare_write(chosen, torch.where(real, positions, frontier.cache.padding_slot), end)
         frontier.length = frontier.length + frontier.real.sum(1)
-        return self.head.logits(
+        return self.logits_model.logits(
             rows * fed + fed - 1,
             legal,
             input_ids=pending,

@@ -11,15 +11,20 @@ from torch import Tensor
 from harness.seeding import derive_seed
 from methods.row_llm.codecs.chunks import Chunks
 
+POOLED_BATCHES = 50
+"""Of so many batches rows are sorted by length, where it differs: enough that a batch pads little, and rows stay mixed."""
+PIECE = 50_000
+"""Rows that are written at once, to bound memory."""
+
 
 class Batches:
     """Batches of rows with next-token targets.
 
     Args:
         chunks: the training rows.
-        order: column positions (columns,), or ``None`` for a fresh random order for every row and epoch.
-        first: the token every row begins with.
-        end: the token that closes the last value in place of a separator; ``None`` for rows without separators.
+        order: column positions, shape (columns,), or ``None`` for a fresh random order for every row and epoch.
+        bos_token: begins every row.
+        end_token: closes the last value in place of a separator; ``None`` for rows without separators.
         learn_all: whether names and the end of the row are learnt too (they are when they will be sampled).
         batch_size: rows of a batch.
         seed: of row and column shuffles.
@@ -32,8 +37,8 @@ class Batches:
         chunks: Chunks,
         order: Tensor | None,
         *,
-        first: int,
-        end: int | None,
+        bos_token: int,
+        end_token: int | None,
         learn_all: bool,
         batch_size: int,
         seed: int,
@@ -42,74 +47,78 @@ class Batches:
     ) -> None:
         self.chunks = chunks
         self.order = order
-        self.first = first
-        self.end = end
+        self.bos_token = bos_token
+        self.end_token = end_token
         self.learn_all = learn_all
         self.batch_size = batch_size
         self.seed = seed
         self.rank, self.world = rank, world
         self.per_epoch = math.ceil(len(chunks) / batch_size)
         self.lengths = chunks.row_lengths()
-        self.whole = None if order is None else self._table(order)
+        self.table = None if order is None else self._write_all(order)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Inputs (batch, length), flat places of the learnt targets, and the targets there."""
+        """Batches of an epoch.
+
+        Returns:
+            inputs, shape (batch, length); the flat positions of the learnt targets (row · length + place in the row),
+            shape (targets,); and the targets there, shape (targets,).
+        """
         orders = self._generator("orders", epoch)
         columns = self.chunks.codes.shape[1]
         for rows in self._batches(epoch):
             share = torch.arange(self.rank, math.ceil(len(rows) / self.world) * self.world, self.world) % len(rows)
-            if self.whole is None:
+            if self.table is None:
                 order = torch.rand((len(rows), columns), generator=orders).argsort(1)
-                tokens, learn, _ = self._rows(rows[share], order[share])
+                tokens, loss_mask, _ = self._write(rows[share], order[share])
             else:
-                longest = int(self.whole[2][rows].max())
-                tokens, learn = (part[rows[share], :longest] for part in self.whole[:2])
+                longest = int(self.table[2][rows].max())
+                tokens, loss_mask = (part[rows[share], :longest] for part in self.table[:2])
                 tokens = tokens.long()
-            places = learn[:, 1:].flatten().nonzero().squeeze(1)
-            yield tokens[:, :-1], places, tokens[:, 1:].flatten()[places]
+            target_positions = loss_mask[:, 1:].flatten().nonzero().squeeze(1)
+            yield tokens[:, :-1], target_positions, tokens[:, 1:].flatten()[target_positions]
 
     def _batches(self, epoch: int) -> list[Tensor]:
-        """Shuffled rows, cut into batches; where rows differ in length, neighbours of 50 batches are sorted by it first."""
+        """Shuffled rows, cut into batches; where rows differ in length, neighbours are sorted by it first."""
         source = self._generator("rows", epoch)
         shuffled = torch.randperm(len(self.chunks), generator=source)
         if bool((self.lengths == self.lengths[0]).all()):
             return list(torch.split(shuffled, self.batch_size))
-        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in torch.split(shuffled, 50 * self.batch_size)]
-        batches = [batch for pool in pools for batch in torch.split(pool, self.batch_size)]
+        pools = torch.split(shuffled, POOLED_BATCHES * self.batch_size)
+        sorted_pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in pools]
+        batches = [batch for pool in sorted_pools for batch in torch.split(pool, self.batch_size)]
         return [batches[int(place)] for place in torch.randperm(len(batches), generator=source)]
 
-    def _table(self, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All rows in one order, written once, in compact types and in pieces to bound memory."""
+    def _write_all(self, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All rows in one order, written once: tokens and loss mask, shape (rows, longest), in compact types; lengths."""
         pieces = []
-        for rows in torch.split(torch.arange(len(self.chunks)), 50_000):
-            part_tokens, part_learn, part_lengths = self._rows(rows, order)
-            pieces.append((part_tokens.int(), part_learn, part_lengths))
+        for rows in torch.split(torch.arange(len(self.chunks)), PIECE):
+            piece_tokens, piece_mask, piece_lengths = self._write(rows, order)
+            pieces.append((piece_tokens.int(), piece_mask, piece_lengths))
         lengths = torch.cat([piece[2] for piece in pieces])
         longest = int(lengths.max())
         tokens = torch.zeros((len(lengths), longest), dtype=torch.int32)
-        learn = torch.zeros((len(lengths), longest), dtype=torch.bool)
+        loss_mask = torch.zeros((len(lengths), longest), dtype=torch.bool)
         start = 0
-        for part_tokens, part_learn, _ in pieces:
-            end = start + len(part_tokens)
-            tokens[start:end, : part_tokens.shape[1]], learn[start:end, : part_tokens.shape[1]] = (
-                part_tokens,
-                part_learn,
-            )
+        for piece_tokens, piece_mask, _ in pieces:
+            end, width = start + len(piece_tokens), piece_tokens.shape[1]
+            tokens[start:end, :width] = piece_tokens
+            loss_mask[start:end, :width] = piece_mask
             start = end
-        return tokens, learn, lengths
+        return tokens, loss_mask, lengths
 
-    def _rows(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens with the row token before them, which of them are learnt, and lengths."""
-        tokens, value, lengths = self.chunks.assemble(rows, order)
-        if self.end is not None:
-            tokens.scatter_(1, lengths[:, None] - 1, self.end)
-        edge = torch.full((len(rows), 1), self.first)
-        if self.learn_all and self.end is None:
+    def _write(self, rows: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, the row token before them, and loss mask, shape (rows, longest); lengths, shape (rows,)."""
+        tokens, loss_mask, lengths = self.chunks.assemble(rows, order)
+        if self.end_token is not None:
+            tokens.scatter_(1, lengths[:, None] - 1, self.end_token)
+        edge = torch.full((len(rows), 1), self.bos_token)
+        if self.learn_all and self.end_token is None:
             tokens = torch.cat([tokens, edge], 1)
             lengths = lengths + 1
         if self.learn_all:
-            value = torch.arange(tokens.shape[1]) < lengths[:, None]
-        return torch.cat([edge, tokens], 1), torch.nn.functional.pad(value, (1, 0)), lengths + 1
+            loss_mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        return torch.cat([edge, tokens], 1), torch.nn.functional.pad(loss_mask, (1, 0)), lengths + 1
 
     def _generator(self, purpose: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, purpose, epoch))

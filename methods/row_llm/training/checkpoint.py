@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 
 
 @dataclass
@@ -27,10 +27,12 @@ class Progress:
     resumed: list[int] = field(default_factory=list)  # steps at which a killed run was taken up again
 
 
-def save_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save_checkpoint(
+    folder: Path, logits_model: LogitsModel, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
     """Write weights, optimizer state and progress; the progress file, renamed into place last, makes it valid."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"model/{name}": tensor for name, tensor in trained(head).items()}
+    tensors = {f"model/{name}": tensor for name, tensor in trained(logits_model).items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{key}": value for key, value in state.items()}
     name = f"state-{progress.step}.safetensors"
@@ -50,12 +52,12 @@ def _write(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-def resume(folder: Path, head: Head, optimizer: torch.optim.Optimizer) -> Progress:
+def resume(folder: Path, logits_model: LogitsModel, optimizer: torch.optim.Optimizer) -> Progress:
     """Continue from the checkpoint in ``folder``; from the start when there is none or, said in one line, none that is whole."""
     if not (folder / "progress.json").exists():
         return Progress()
     try:
-        progress = load_checkpoint(folder, head, optimizer)
+        progress = load_checkpoint(folder, logits_model, optimizer)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         print(f"the checkpoint in {folder} is damaged ({reason}): training starts over.", flush=True)
@@ -65,12 +67,12 @@ def resume(folder: Path, head: Head, optimizer: torch.optim.Optimizer) -> Progre
     return progress
 
 
-def load_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(folder: Path, logits_model: LogitsModel, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore what :func:`save_checkpoint` wrote, or raise and change nothing."""
     data: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     progress = Progress(**data["progress"])
     tensors = load_file(folder / Path(data["state"]).name)
-    own = trained(head)
+    own = trained(logits_model)
     for name, parameter in own.items():
         if tensors[f"model/{name}"].shape != parameter.shape:
             raise ValueError(f"{name} has another shape")
@@ -86,6 +88,6 @@ def load_checkpoint(folder: Path, head: Head, optimizer: torch.optim.Optimizer) 
     return progress
 
 
-def trained(head: Head) -> dict[str, Tensor]:
+def trained(logits_model: LogitsModel) -> dict[str, Tensor]:
     """The parameters that training changes, by name (tied ones once)."""
-    return {name: parameter for name, parameter in head.model.named_parameters() if parameter.requires_grad}
+    return {name: parameter for name, parameter in logits_model.model.named_parameters() if parameter.requires_grad}

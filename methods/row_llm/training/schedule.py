@@ -12,9 +12,26 @@ from torch import Tensor
 from methods.row_llm.config import TrainingConfig
 from methods.row_llm.training.checkpoint import Progress
 
+START_RATE = 0.02
+"""The first step's share of the peak learning rate: not 0, so that no step is without effect."""
+CURVE_POINTS = 50
+"""Points of the loss curve, where the number of steps is known."""
+STEPS_PER_POINT = 100
+"""Steps behind a point of the loss curve, where only the clock ends training."""
+TELL_SECONDS = 1.0
+"""Time between two reports of progress."""
 
-class Loop:
-    """Keeps the time, the learning rate and the loss curve of a training run."""
+
+class TrainingSchedule:
+    """Keeps the time, the learning rate and the loss curve of a training run.
+
+    Args:
+        config: budget and rates.
+        steps: of all epochs; ``None`` where only the clock ends training.
+        progress: where training is; kept up to date.
+        report: told ``("fit", step, steps, loss=…, rows_per_second=…, eta_seconds=…)``.
+        per_epoch: steps of an epoch.
+    """
 
     def __init__(
         self, config: TrainingConfig, steps: int | None, progress: Progress, report: Callable[..., None], per_epoch: int
@@ -24,9 +41,9 @@ class Loop:
         self.progress = progress
         self.report = report
         self.per_epoch = per_epoch
-        self.before = progress.seconds
-        self.start = self.told = self.saved = time.monotonic()
+        self.seconds_before = progress.seconds
         self.rows_before = progress.rows
+        self.started = self.told = self.saved = time.monotonic()
         self.losses: list[Tensor] = []
 
     def share(self) -> float:
@@ -40,22 +57,27 @@ class Loop:
         return self.share() >= 1.0
 
     def rate(self) -> float:
-        """The learning rate's share of its peak."""
+        """The learning rate's share of its peak: up during the warm-up, then down to zero."""
         share, warmup = self.share(), self.config.warmup
         if share < warmup:
-            return 0.02 + 0.98 * share / warmup
+            return START_RATE + (1.0 - START_RATE) * share / warmup
         return (1.0 - share) / (1.0 - warmup)
 
-    def done(self, loss: Tensor, rows: int) -> None:
-        """Count a step."""
+    def count_step(self, loss: Tensor, rows: int) -> None:
+        """Count a step.
+
+        Args:
+            loss: of the step, a scalar.
+            rows: trained on, by all processes.
+        """
         self.progress.step += 1
         self.progress.rows += rows
-        self.progress.seconds = self.before + time.monotonic() - self.start
+        self.progress.seconds = self.seconds_before + time.monotonic() - self.started
         self.losses.append(loss)
-        every = max(1, self.steps // 50) if self.steps else 100
+        every = max(1, self.steps // CURVE_POINTS) if self.steps else STEPS_PER_POINT
         if self.progress.step % every == 0:
-            self._point()
-        if time.monotonic() - self.told >= 1.0:
+            self._add_point()
+        if time.monotonic() - self.told >= TELL_SECONDS:
             self._tell()
 
     def checkpoint_due(self) -> bool:
@@ -69,11 +91,11 @@ class Loop:
         """Write the last point; a GPU's work counts until it is done."""
         if self.losses:
             torch.stack(self.losses).cpu()
-            self.progress.seconds = self.before + time.monotonic() - self.start
-            self._point()
+            self.progress.seconds = self.seconds_before + time.monotonic() - self.started
+            self._add_point()
         self._tell()
 
-    def _point(self) -> None:
+    def _add_point(self) -> None:
         loss = float(torch.stack(self.losses).mean())
         self.losses = []
         epoch = self.progress.step / self.per_epoch
@@ -83,7 +105,7 @@ class Loop:
 
     def _tell(self) -> None:
         self.told = time.monotonic()
-        spent = max(self.progress.seconds - self.before, 1e-9)
+        spent = max(self.progress.seconds - self.seconds_before, 1e-9)
         share = min(self.share(), 1.0)
         eta = self.progress.seconds * (1.0 - share) / share if share else math.nan
         loss = float(self.losses[-1]) if self.losses else (self.progress.curve or [{"loss": math.nan}])[-1]["loss"]

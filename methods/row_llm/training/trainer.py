@@ -13,35 +13,42 @@ from torch import Tensor, nn
 from harness.seeding import derive_seed, global_seed
 from methods.row_llm.config import TrainingConfig
 from methods.row_llm.model.language_model import precision
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.training.batches import Batches
 from methods.row_llm.training.checkpoint import Progress, resume, save_checkpoint, trained
 from methods.row_llm.training.prefetch import on_device
-from methods.row_llm.training.schedule import Loop
+from methods.row_llm.training.schedule import TrainingSchedule
 
 BETAS = (0.9, 0.95)
-"""AdamW's decay rates, those of GPT-3 (Brown et al., 2020). Against torch's (0.9, 0.999), us_location, 5 epochs, two seeds: broken
-dependencies .0016 and .0015 for .0038 and .0035, held-out rows .003 and .023 bits better; adult, 3 epochs: .0015 and .0016 for .0045 and
-.0031, .14 and .11 bits better; at the same speed."""
+"""AdamW's decay rates, those of GPT-3 (Brown et al., 2020). Against torch's (0.9, 0.999), us_location, 5 epochs, two
+seeds: broken dependencies .0016 and .0015 for .0038 and .0035, held-out rows .003 and .023 bits better; adult, 3 epochs:
+.0015 and .0016 for .0045 and .0031, .14 and .11 bits better; at the same speed."""
 
 
 class RowLoss(nn.Module):
     """The mean cross-entropy of the learnt targets."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, logits_model: LogitsModel) -> None:
         super().__init__()
-        self.model = head.model
-        self.head = head
+        self.model = logits_model.model
+        self.logits_model = logits_model
 
-    def forward(self, inputs: Tensor, places: Tensor, targets: Tensor) -> Tensor:
-        """The loss in nats per learnt token."""
+    def forward(self, inputs: Tensor, target_positions: Tensor, targets: Tensor) -> Tensor:
+        """The loss in nats per learnt token, a scalar.
+
+        Args:
+            inputs: tokens, shape (batch, length).
+            target_positions: where tokens are predicted, row · length + place in the row, shape (targets,).
+            targets: the tokens that follow there, shape (targets,).
+        """
         with precision(inputs.device):
-            logits = self.head.logits(places, input_ids=inputs, use_cache=False)
+            # (targets, vocabulary)
+            logits = self.logits_model.logits(target_positions, input_ids=inputs, use_cache=False)
         return nn.functional.cross_entropy(logits.float(), targets)
 
 
 def train(
-    head: Head,
+    logits_model: LogitsModel,
     batches: Batches,
     config: TrainingConfig,
     folder: Path | None,
@@ -49,47 +56,51 @@ def train(
 ) -> Progress:
     """Train in place; continues from the checkpoint in ``folder`` when there is one.
 
-    Runs on Accelerate: data-parallel when started in several processes (``accelerate launch`` on GPUs, ``torchrun`` on CPUs). bf16
-    autocast on a GPU.
+    Runs on Accelerate: data-parallel when started in several processes (``accelerate launch`` on GPUs, ``torchrun`` on
+    CPUs). bf16 autocast on a GPU.
 
     Args:
-        head: the model.
+        logits_model: the model.
         batches: what to train on.
         config: budget and rates.
         folder: where checkpoints go; ``None`` for none.
         report: told ``("fit", step, steps, loss=…, rows_per_second=…, eta_seconds=…)`` about once a second.
     """
-    device = head.model.device
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # RowLoss casts
-    parameters = list(trained(head).values())
+    model = logits_model.model
+    accelerator = Accelerator(cpu=model.device.type == "cpu", mixed_precision="no")  # RowLoss casts
+    saves = folder is not None and accelerator.is_main_process
     optimizer = torch.optim.AdamW(
-        parameters, lr=config.learning_rate, betas=BETAS, weight_decay=config.weight_decay, fused=True
+        list(trained(logits_model).values()),
+        lr=config.learning_rate,
+        betas=BETAS,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
-    progress = Progress() if folder is None else resume(folder, head, optimizer)
-    loss_of = accelerator.prepare_model(RowLoss(head))
-    head.model.train()
-    dropout = any(isinstance(module, nn.Dropout) and module.p > 0 for module in head.model.modules())
+    progress = Progress() if folder is None else resume(folder, logits_model, optimizer)
+    row_loss = accelerator.prepare_model(RowLoss(logits_model))
+    model.train()
+    dropout = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
     steps = None if config.epochs is None else config.epochs * batches.per_epoch
-    loop = Loop(config, steps, progress, report, batches.per_epoch)
+    schedule = TrainingSchedule(config, steps, progress, report, batches.per_epoch)
     with global_seed(batches.seed):
-        while not loop.spent():
+        while not schedule.spent():
             epoch, done = divmod(progress.step, batches.per_epoch)
-            for inputs, places, targets in on_device(islice(batches.epoch(epoch), done, None), device):
+            for batch in on_device(islice(batches.epoch(epoch), done, None), model.device):
                 for group in optimizer.param_groups:
-                    group["lr"] = config.learning_rate * loop.rate()
+                    group["lr"] = config.learning_rate * schedule.rate()
                 if dropout:  # per step, so that a resumed run repeats it
                     torch.manual_seed(derive_seed(batches.seed, "dropout", progress.step))
-                loss = loss_of(inputs, places, targets)
+                loss = row_loss(*batch)
                 accelerator.backward(loss)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-                loop.done(loss.detach(), len(inputs) * batches.world)
-                if folder is not None and accelerator.is_main_process and loop.checkpoint_due():
-                    save_checkpoint(folder, head, optimizer, progress)
-                if loop.spent():
+                schedule.count_step(loss.detach(), len(batch[0]) * batches.world)
+                if saves and folder is not None and schedule.checkpoint_due():
+                    save_checkpoint(folder, logits_model, optimizer, progress)
+                if schedule.spent():
                     break
-    loop.close()
-    if folder is not None and accelerator.is_main_process:
-        save_checkpoint(folder, head, optimizer, progress)
-    head.model.eval()
+    schedule.close()
+    if saves and folder is not None:
+        save_checkpoint(folder, logits_model, optimizer, progress)
+    model.eval()
     return progress

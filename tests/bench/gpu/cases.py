@@ -21,7 +21,7 @@ from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig, TrainingConfig
 from methods.row_llm.model.language_model import precision
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.row_source import RowSource
 from methods.row_llm.training.batches import Batches
 from methods.row_llm.training.trainer import RowLoss, train
@@ -49,14 +49,14 @@ class Bench:
     device: torch.device
     folder: Path
     peak: float = 0.0
-    models: dict[tuple[str, str, str], tuple[Head, TextCodec | TableCodec]] = field(default_factory=dict)
+    models: dict[tuple[str, str, str], tuple[LogitsModel, TextCodec | TableCodec]] = field(default_factory=dict)
 
     def measure_peak(self) -> Entry:
         """The bf16 ceiling that shares refer to."""
         self.peak = ceiling(self.device, 8192 if self.device.type == "cuda" else 256)
         return {"name": "ceiling/bf16_matmul", "tflops": self.peak / 1e12}
 
-    def model(self, dataset: Dataset, size: Size, layout: Layout) -> tuple[Head, TextCodec | TableCodec]:
+    def model(self, dataset: Dataset, size: Size, layout: Layout) -> tuple[LogitsModel, TextCodec | TableCodec]:
         """The trained model, or a new one."""
         key = (dataset.name, size.name, layout)
         if key not in self.models:
@@ -86,7 +86,13 @@ class Bench:
 def batches_of(dataset: Dataset, codec: TextCodec | TableCodec, size: int, order: torch.Tensor | None) -> Batches:
     """Batches of the training rows."""
     return Batches(
-        codec.encode(dataset.train), order, first=codec.row, end=codec.end, learn_all=False, batch_size=size, seed=0
+        codec.encode(dataset.train),
+        order,
+        bos_token=codec.bos_token,
+        end_token=codec.end_token,
+        learn_all=False,
+        batch_size=size,
+        seed=0,
     )
 
 
@@ -227,7 +233,7 @@ def great(
     peer.save(keep)
     ours = RowLLM("random", decoding="template", temperature=0.7, max_attempts=peer.max_attempts, device=device)
     ours._fitted = adopted(keep / "weights", dataset.train, dataset.schema)
-    ours.fitted.head.model.to(bench.device)
+    ours.fitted.logits_model.model.to(bench.device)
     ours.sample(min(batches[0], 256), seed=1)
     for k in batches:
         ours.config = replace(ours.config, sample_batch=k)

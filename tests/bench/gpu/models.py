@@ -17,7 +17,7 @@ from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig
 from methods.row_llm.model.language_model import build_model, load_pretrained
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from tests.bench.peers.ours import base_model
 
 T = TypeVar("T")
@@ -66,18 +66,18 @@ def base_folder(folder: Path, dataset: Dataset, size: Size) -> Path:
     return made
 
 
-def text_model(folder: Path, dataset: Dataset, size: Size, device: torch.device) -> tuple[Head, TextCodec]:
+def text_model(folder: Path, dataset: Dataset, size: Size, device: torch.device) -> tuple[LogitsModel, TextCodec]:
     """It with rows as text, as a pretrained model reads them."""
     model, tokenizer = load_pretrained(LLMConfig(pretrained=str(base_folder(folder, dataset, size))), 0)
-    return Head(model.to(device)), TextCodec.fit(dataset.train, dataset.schema, tokenizer)
+    return LogitsModel(model.to(device)), TextCodec.fit(dataset.train, dataset.schema, tokenizer)
 
 
-def table_model(dataset: Dataset, size: Size, device: torch.device) -> tuple[Head, TableCodec]:
+def table_model(dataset: Dataset, size: Size, device: torch.device) -> tuple[LogitsModel, TableCodec]:
     """As many and as wide blocks with the row language model's own tokens."""
     codec = TableCodec.fit(dataset.train, dataset.schema, 1)
     config = LLMConfig(layers=size.layers, width=size.width, heads=size.heads)
-    model = build_model(config, len(codec.words), codec.length + 2, codec.row, codec.blank, 0)
-    return Head(model.to(device)), codec
+    model = build_model(config, len(codec.vocabulary), codec.length + 2, codec.bos_token, codec.pad_token, 0)
+    return LogitsModel(model.to(device)), codec
 
 
 def wait(device: torch.device) -> None:

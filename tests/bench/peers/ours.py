@@ -20,7 +20,7 @@ from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig
 from methods.row_llm.fitted import FittedRows, positions
 from methods.row_llm.model.language_model import load_pretrained
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.training.batches import Batches
 
 
@@ -60,7 +60,7 @@ def adopted(folder: Path, train: pd.DataFrame, schema: Schema) -> FittedRows:
     """A model that another trainer taught rows of text."""
     model, tokenizer = load_pretrained(LLMConfig(pretrained=str(folder)), 0)
     return FittedRows(
-        Head(model.eval()), Beginningless.fit(train, schema, tokenizer), ColumnOrder("random", None), None, {}
+        LogitsModel(model.eval()), Beginningless.fit(train, schema, tokenizer), ColumnOrder("random", None), None, {}
     )
 
 
@@ -77,9 +77,15 @@ class TeacherForced(OurRows):
         chunks = codec.encode(train)
         self.passes = [
             list(
-                Batches(chunks, order, first=codec.row, end=codec.end, learn_all=False, batch_size=size, seed=0).epoch(
-                    0
-                )
+                Batches(
+                    chunks,
+                    order,
+                    bos_token=codec.bos_token,
+                    end_token=codec.end_token,
+                    learn_all=False,
+                    batch_size=size,
+                    seed=0,
+                ).epoch(0)
             )
             for size in (64, 1024)
         ]
@@ -94,7 +100,7 @@ class TeacherForced(OurRows):
             for inputs, places, _ in batches:
                 if done >= n:
                     break
-                self.fitted.head.logits(places, input_ids=inputs, use_cache=False)
+                self.fitted.logits_model.logits(places, input_ids=inputs, use_cache=False)
                 done += len(inputs)
             rate = done / (time.perf_counter() - started)
             self.fastest, rows = max(self.fastest, rate), n
@@ -134,7 +140,7 @@ def held_out_loss(folder: Path, texts: Sequence[str], first: bool) -> float:
         first: whether the model was trained with a row token before the text.
     """
     model, tokenizer = load_pretrained(LLMConfig(pretrained=str(folder)), 0)
-    head = Head(model.eval())
+    head = LogitsModel(model.eval())
     total = 0.0
     with torch.inference_mode():
         for text in texts:

@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 
 from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import SLACK, TextCodec
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 
 Row = tuple[tuple[int, ...], ...]
 """Value tokens of each column, in schema order."""
@@ -34,7 +34,7 @@ class Exact:
         force: value tokens that earlier columns force on a column, or ``None``.
     """
 
-    head: Head
+    head: LogitsModel
     codec: TableCodec | TextCodec
     least: float
     change: Filter = lambda logits: np.exp(logits - logits.max())
@@ -66,7 +66,7 @@ class Exact:
         """Rows written in this order with names forced."""
         found: dict[Row, float] = defaultdict(float)
         table = isinstance(self.codec, TableCodec)
-        ends = [] if table else sorted({self.codec.separator, self.codec.end})
+        ends = [] if table else sorted({self.codec.separator, self.codec.end_token})
         level: list[tuple[tuple[int, ...], dict[int, tuple[int, ...]], int, tuple[int, ...], float]] = []
         todo: list = []
 
@@ -78,9 +78,9 @@ class Exact:
                 return
             column = order[len(values)]
             if table:
-                prefix = (*prefix, self.codec.names[column])
+                prefix = (*prefix, self.codec.name_tokens[column])
             else:
-                names = self.codec.names if values else self.codec.first_names
+                names = self.codec.name_tokens if values else self.codec.first_name_tokens
                 prefix = (*prefix, *([self.codec.separator] if values else []), *names[column])
             fixed = self.force(column, values)
             if fixed is not None:
@@ -88,7 +88,7 @@ class Exact:
             else:
                 todo.append((prefix, values, column, (), prob))
 
-        begin((self.codec.row,), {}, 1.0)
+        begin((self.codec.bos_token,), {}, 1.0)
         while todo:
             level, todo = todo, []
             self.fetch(prefix for prefix, *_ in level)
@@ -99,8 +99,8 @@ class Exact:
                     probs[ends] = 0
                 for token in map(int, np.flatnonzero(prob * probs >= self.least)):
                     longer, row = (*value, token), (*prefix, token)
-                    if table and token in self.codec.closers:
-                        filler = (self.codec.blank,) * (self.codec.widths[column] - len(longer))
+                    if table and token in self.codec.closing_tokens:
+                        filler = (self.codec.pad_token,) * (self.codec.widths[column] - len(longer))
                         longer, row = longer + filler, row + filler
                     if table and len(longer) == self.codec.widths[column]:
                         begin(row, {**values, column: longer}, prob * probs[token])
@@ -111,7 +111,7 @@ class Exact:
     def free(self, longest: int, end: int) -> dict[tuple[int, ...], float]:
         """Token sequences up to the end token."""
         found: dict[tuple[int, ...], float] = {}
-        level = [((self.codec.row,), 1.0)]
+        level = [((self.codec.bos_token,), 1.0)]
         while level:
             self.fetch(prefix for prefix, _ in level)
             longer = []

@@ -27,8 +27,8 @@ def table() -> pd.DataFrame:
 
 def legal(generator: RowLLM):
     """What each column allows: its categories, the numbers from the least to the greatest of either sign, missing."""
-    words = generator.fitted.codec.words.list
-    ids = generator.fitted.codec.words.ids
+    words = generator.fitted.codec.vocabulary.words
+    ids = generator.fitted.codec.vocabulary.ids
     blank = ids["<blank>"]
     numbers = table()["n"].dropna()
     inside = {f"{n:02d}" for n in range(numbers[numbers >= 0].min(), numbers.max() + 1)}

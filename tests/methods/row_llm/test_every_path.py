@@ -23,7 +23,7 @@ from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.model import language_model
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling import prefixes
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.row_source import RowSource
@@ -92,7 +92,7 @@ class Case:
     def __init__(
         self, generator: RowLLM, legal: Any, table: Any, answers: dict[tuple[int, ...], tuple[int, ...]]
     ) -> None:
-        self.head, self.codec = generator.fitted.head, generator.fitted.codec
+        self.head, self.codec = generator.fitted.logits_model, generator.fitted.codec
         self.legal, self.answers, self.table = legal, answers, table
         self.memory: dict[tuple[int, ...], np.ndarray] = {}
         self.move("cpu")
@@ -100,7 +100,7 @@ class Case:
     def move(self, device: str) -> None:
         """Enumeration stays on the CPU."""
         place = torch.device(device)
-        self.drawer = Head(copy.deepcopy(self.head.model).to(place).eval())
+        self.drawer = LogitsModel(copy.deepcopy(self.head.model).to(place).eval())
         self.guide = FDGuide.fit(self.table, [FunctionalDependency(("a",), "b")], self.codec, place)
 
     def force(self, column: int, values: Any) -> tuple[int, ...] | None:
@@ -112,7 +112,7 @@ class Case:
 def table_layout() -> Case:
     generator = RowLLM("random", epochs=12, decoding="free", llm={"width": 16, "heads": 2}, device="cpu")
     generator.fit(table_case.table(), table_case.SCHEMA, seed=1)
-    ids = generator.fitted.codec.words.ids  # type: ignore[union-attr]
+    ids = generator.fitted.codec.vocabulary.ids  # type: ignore[union-attr]
     answers = {(ids["[0] x"],): (ids["[2] u"],), (ids["[0] y"],): (ids["[2]"],), (ids["[0] z"],): (ids["[2] w"],)}
     return Case(generator, table_case.legal(generator), table_case.table(), answers)
 
@@ -128,7 +128,7 @@ def text_layout(tmp_path_factory: pytest.TempPathFactory) -> Case:
     codec = generator.fitted.codec
     assert isinstance(codec, TextCodec)
     pairs = {"x": "\\None", "yy": "None", "x\\c is": "w"}
-    body = {text: tuple(codec.piece("is", f" {text}")) for pair in pairs.items() for text in pair}
+    body = {text: tuple(codec.pieces.value(text)) for pair in pairs.items() for text in pair}
     answers = {body[a]: body[b] for a, b in pairs.items()}
     return Case(generator, text_case.legal(codec), text_case.table(), answers)
 
@@ -168,7 +168,7 @@ def drawn(
     _, state, _ = source.draw(N, np.random.default_rng(11), lambda done: None)
     tokens, *more = taken[0]
     if mode == "free":
-        end = case.codec.row if isinstance(case.codec, TableCodec) else case.codec.end
+        end = case.codec.bos_token if isinstance(case.codec, TableCodec) else case.codec.end_token
         return Counter(tuple(row[: row.index(end)]) for row in tokens.tolist() if end in row), state
     if isinstance(case.codec, TableCodec):
         edges = list(pairwise(np.cumsum([0, *case.codec.widths]).tolist()))
@@ -191,13 +191,8 @@ def test_frequencies_equal_exact_probabilities(
     exact = Exact(case.head, case.codec, LEAST / (6 if order is None else 1), shape, allowed, force, case.memory)
     expected: Counter[Any] = Counter()
     if mode == "free":
-        device_plan = (
-            case.codec.free_plan(CPU)
-            if isinstance(case.codec, TableCodec)
-            else case.codec.free_plan(case.head.vocabulary, CPU)
-        )
-        end = case.codec.row if isinstance(case.codec, TableCodec) else case.codec.end
-        expected.update(exact.free(device_plan.length, end))
+        layout = case.codec.free_layout(case.head.vocabulary_size, CPU)
+        expected.update(exact.free(layout.length, layout.stop_token))
     else:
         orders = list(permutations(range(3))) if order is None else [order]
         for one in orders:
@@ -212,7 +207,7 @@ def test_frequencies_equal_exact_probabilities(
 @pytest.mark.parametrize("mode", ["template", "free"])
 def test_rows_set_apart_follow_the_same_probabilities(case: Case, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shared prefixes become rows of their own as soon as there are two."""
-    monkeypatch.setattr(prefixes, "LOOSE", 2000.0)
+    monkeypatch.setattr(prefixes, "LEAST_SHARED", 2000.0)
     test_frequencies_equal_exact_probabilities(case, mode, "shared", "plain", monkeypatch)
 
 

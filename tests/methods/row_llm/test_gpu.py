@@ -36,7 +36,7 @@ def test_it_learns_in_bf16_and_its_rows_and_weights_come_back(options: dict[str,
     facts = generator.describe()
     assert facts["device"] == "cuda:0"
     assert facts["curve"][-1]["loss"] < 0.7 * facts["curve"][0]["loss"]
-    assert {weight.dtype for weight in generator.fitted.head.model.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in generator.fitted.logits_model.model.parameters()} == {torch.float32}
     assert len(generator.sample(300, seed=0).frame) == 300
     generator.save(tmp_path / "kept")
     other = RowLLM("fd", device="cpu")

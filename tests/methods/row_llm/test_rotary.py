@@ -59,7 +59,7 @@ def test_fine_tuned_and_sampled_exactly(kind: str, tmp_path: Path) -> None:
     curve = generator.describe()["curve"]
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
     fitted = generator.fitted
-    exact = Exact(fitted.head, fitted.codec, 3e-4)
+    exact = Exact(fitted.logits_model, fitted.codec, 3e-4)
     for order, share in (((2, 0, 1), True), (None, False)):
         orders = list(permutations(range(3))) if order is None else [order]
         expected: Counter[Any] = Counter()
@@ -67,7 +67,7 @@ def test_fine_tuned_and_sampled_exactly(kind: str, tmp_path: Path) -> None:
             expected.update({row: prob / len(orders) for row, prob in exact.rows(one).items()})
         rng = np.random.default_rng(0)
         places = torch.from_numpy(rng.random((N, 3))).argsort(1) if order is None else torch.tensor(order)
-        sampler = TextSampler(fitted.head, fitted.codec, places, DecodingConfig(), 900)
+        sampler = TextSampler(fitted.logits_model, fitted.codec, places, DecodingConfig(), 900)
         values, cut = sampler.sample(N, rng, share=share, report=lambda done: None)
         seen = text_case.seen([np.where(cut[:, None], -2, value) for value in values])
         assert p_value(expected, seen, N, least_cells=8) > 1e-3

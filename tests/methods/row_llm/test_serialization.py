@@ -14,12 +14,11 @@ from harness.errors import Incompatible
 from harness.table import Column, Schema
 from methods.row_llm.codecs import table_codec
 from methods.row_llm.codecs.columns import DigitCodec, NumberTextCodec, digit_groups, fit_column
-from methods.row_llm.codecs.constraints import table_automaton
 from methods.row_llm.codecs.distinct import distinct_rows
 from methods.row_llm.codecs.number_grammar import NumberGrammar
 from methods.row_llm.codecs.reasons import REASONS, VALID, parse_number
 from methods.row_llm.codecs.table_codec import TableCodec
-from methods.row_llm.codecs.tokenizer import SEPARATOR
+from methods.row_llm.codecs.word_tokenizer import SEPARATOR
 
 CPU = torch.device("cpu")
 
@@ -60,7 +59,7 @@ def test_every_cell_comes_back_exactly(digits: int, seed: int) -> None:
     assert (state == VALID).all()
     pd.testing.assert_frame_equal(back, frame)
     again = TableCodec.from_json(codec.to_json())
-    assert again.words.list == codec.words.list
+    assert again.vocabulary.words == codec.vocabulary.words
     pd.testing.assert_frame_equal(again.decode(values)[0], frame)
 
 
@@ -73,12 +72,12 @@ def test_rows_in_any_order_of_columns_are_parsed_back() -> None:
     for order in (torch.arange(9), orders):
         tokens, _, lengths = chunks.assemble(rows, order)
         assert (lengths == codec.length).all()
-        plan = codec.plan(order, CPU)
-        names = plan.forced.expand(len(frame), -1)
+        layout = codec.row_layout(order, CPU)
+        names = layout.forced.expand(len(frame), -1)
         assert torch.equal(torch.where(names >= 0, names, tokens), tokens)
-        places = plan.places.expand(len(frame), -1)
+        places = layout.value_positions.expand(len(frame), -1)
         pd.testing.assert_frame_equal(codec.decode(tokens.gather(1, places))[0], frame)
-        ended = torch.nn.functional.pad(tokens, (0, 1), value=codec.row)
+        ended = torch.nn.functional.pad(tokens, (0, 1), value=codec.bos_token)
         parsed, state = codec.parse(ended)
         assert (state == VALID).all()
         pd.testing.assert_frame_equal(parsed, frame)
@@ -132,7 +131,7 @@ def test_decoded_defects() -> None:
     )
     codec = TableCodec.fit(frame, schema, 2)
     assert codec.widths == [1, 2, 1]
-    t = codec.words.ids
+    t = codec.vocabulary.ids
     cases = {
         ("[0] red", "50", "00", "[2] s"): "valid",
         ("[0] red", "01", "07", "[2]"): "valid",
@@ -159,7 +158,7 @@ def test_defects_of_free_rows() -> None:
     schema = Schema((Column("a", "categorical"), Column("b", "categorical")))
     frame = pd.DataFrame({"a": ["x", "y"], "b": ["u", "v"]}, dtype=object)
     codec = TableCodec.fit(frame, schema, 2)
-    t = codec.words.ids
+    t = codec.vocabulary.ids
     a, b, row = "<0> a is", "<1> b is", "<row>"
     cases = {
         (b, "[1] u", a, "[0] x", row): "valid",
@@ -181,12 +180,12 @@ def test_the_tokenizer_is_an_ordinary_hugging_face_one(tmp_path: Path) -> None:
     codec = TableCodec.fit(frame, schema, 2)
     codec.tokenizer.save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    assert len(tokenizer) == len(codec.words)
+    assert len(tokenizer) == len(codec.vocabulary)
     tokens, _, _ = codec.encode(frame).assemble(torch.arange(20), torch.arange(9))
     for row in tokens.tolist():
-        text = SEPARATOR.join(codec.words.list[token] for token in row)
+        text = SEPARATOR.join(codec.vocabulary.words[token] for token in row)
         assert tokenizer(text)["input_ids"] == row
-    assert tokenizer.bos_token_id == tokenizer.eos_token_id == codec.row
+    assert tokenizer.bos_token_id == tokenizer.eos_token_id == codec.bos_token
 
 
 def test_too_many_categories_are_incompatible(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +253,7 @@ def test_a_number_grammar_never_leads_into_a_dead_end() -> None:
 def test_constrained_numbers_are_those_from_least_to_greatest_of_each_sign(numbers: list[int], digits: int) -> None:
     schema = Schema((Column("n", "float", 1),))
     codec = TableCodec.fit(pd.DataFrame({"n": np.array(numbers) / 10}), schema, digits)
-    automaton = table_automaton(codec, torch.device("cpu"))
+    automaton = codec.grammar(len(codec.vocabulary), torch.device("cpu"))
     paths = [([], int(automaton.begin[0]))]
     for _ in range(codec.widths[0]):
         paths = [

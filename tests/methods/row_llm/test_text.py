@@ -16,9 +16,9 @@ from harness.dependencies import FunctionalDependency
 from harness.errors import Incompatible, TabOrderError
 from harness.table import Column, Schema
 from methods.row_llm import RowLLM
-from methods.row_llm.codecs.constraints import text_automaton
+from methods.row_llm.codecs.escaping import escape, escape_name, unescape
 from methods.row_llm.codecs.reasons import VALID
-from methods.row_llm.codecs.text_codec import TextCodec, escape, escape_name, unescape
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.text_sampler import TextSampler
@@ -103,14 +103,14 @@ def test_every_cell_is_written_and_read_without_loss(folder: Path) -> None:
     chunks = codec.encode(frame)
     for order in (torch.tensor([0, 1, 2, 3]), torch.tensor([2, 0, 3, 1])):
         tokens, value, lengths = chunks.assemble(torch.arange(len(frame)), order)
-        tokens.scatter_(1, lengths[:, None] - 1, codec.end)
+        tokens.scatter_(1, lengths[:, None] - 1, codec.end_token)
         text = codec.tokenizer.decode(tokens[1, : lengths[1] - 1])
         cells = {"t is": "\\None", "i": "-4", "f": "-0.02", "g": repr(float(frame["g"][1]))}
         names = {"t is": "t \\is"}
         expected = ", ".join(f"{names.get(n, n)} is {cells[n]}" for n in (schema.names[i] for i in order))
         assert text == expected
         assert value[1].sum() == sum((v[1] >= 0).sum() + 1 for v in values)  # the values and what closes them
-        filled = torch.where(torch.arange(tokens.shape[1]) < lengths[:, None], tokens, codec.end)
+        filled = torch.where(torch.arange(tokens.shape[1]) < lengths[:, None], tokens, codec.end_token)
         parsed, defects = codec.parse(filled)
         assert (defects == VALID).all()
         pd.testing.assert_frame_equal(parsed, frame)
@@ -137,9 +137,9 @@ def test_defects_of_free_text_are_told_apart(folder: Path) -> None:
     }
     from methods.row_llm.codecs.reasons import REASONS
 
-    rows = [[*tokenizer.encode(text), codec.end] for text in texts] + [tokenizer.encode(good)]
+    rows = [[*tokenizer.encode(text), codec.end_token] for text in texts] + [tokenizer.encode(good)]
     longest = max(map(len, rows))
-    whole = [row + [codec.end] * (longest - len(row)) for row in rows[:-1]]
+    whole = [row + [codec.end_token] * (longest - len(row)) for row in rows[:-1]]
     uncut = rows[-1] + tokenizer.encode("x") * (longest - len(rows[-1]))
     _, state = codec.parse(torch.tensor([*whole, uncut]))
     assert [REASONS.get(code, "valid") for code in state] == [*texts.values(), "cut"]
@@ -152,15 +152,17 @@ def test_frequencies_equal_exact_probabilities(
 ) -> None:
     fitted = trained.fitted
     codec = fitted.codec
-    exact = Exact(fitted.head, codec, 1e-4, allowed=legal(codec) if mode == "constrained" else lambda c, v: None)
+    exact = Exact(
+        fitted.logits_model, codec, 1e-4, allowed=legal(codec) if mode == "constrained" else lambda c, v: None
+    )
     expected: Counter = Counter()
     orders = list(permutations(range(3))) if order is None else [order]
     for one in orders:
         expected.update({row: prob / len(orders) for row, prob in exact.rows(one).items()})
     rng = np.random.default_rng(0)
     places = torch.from_numpy(rng.random((N, 3))).argsort(1) if order is None else torch.tensor(order)
-    automaton = text_automaton(codec, fitted.head.vocabulary, CPU) if mode == "constrained" else None
-    sampler = TextSampler(fitted.head, codec, places, DecodingConfig(mode), 3000, automaton)  # type: ignore[arg-type]
+    automaton = codec.grammar(fitted.logits_model.vocabulary_size, CPU) if mode == "constrained" else None
+    sampler = TextSampler(fitted.logits_model, codec, places, DecodingConfig(mode), 3000, automaton)  # type: ignore[arg-type]
     values, cut = sampler.sample(N, rng, share=share, report=lambda done: None)
     assert p_value(expected, seen([np.where(cut[:, None], -2, value) for value in values]), N) > 1e-3
     if mode == "constrained":
@@ -172,16 +174,16 @@ def test_fd_constrained(trained: RowLLM, order: tuple[int, ...]) -> None:
     fitted = trained.fitted
     codec = fitted.codec
     guide = FDGuide.fit(table(), [FunctionalDependency(("a",), "b")], codec, CPU)
-    body = {text: tuple(codec.piece("is", f" {text}")) for text in ("x", "yy", "x\\c is", "\\None", "None", "w")}
+    body = {text: tuple(codec.pieces.value(text)) for text in ("x", "yy", "x\\c is", "\\None", "None", "w")}
     answer = {body["x"]: body["\\None"], body["yy"]: body["None"], body["x\\c is"]: body["w"]}
 
     def force(column: int, values: dict) -> tuple[int, ...] | None:
         return answer.get(values.get(0, ())) if column == 2 else None
 
-    exact = Exact(fitted.head, codec, 1e-4, allowed=legal(codec), force=force)
-    automaton = text_automaton(codec, fitted.head.vocabulary, CPU)
+    exact = Exact(fitted.logits_model, codec, 1e-4, allowed=legal(codec), force=force)
+    automaton = codec.grammar(fitted.logits_model.vocabulary_size, CPU)
     sampler = TextSampler(
-        fitted.head, codec, torch.tensor(order), DecodingConfig("fd_constrained"), 3000, automaton, guide
+        fitted.logits_model, codec, torch.tensor(order), DecodingConfig("fd_constrained"), 3000, automaton, guide
     )
     values, cut = sampler.sample(N, np.random.default_rng(0), share=True, report=lambda done: None)
     assert p_value(exact.rows(order), seen(values), N) > 1e-3

@@ -22,7 +22,7 @@ from harness.generator import Context
 from methods.row_llm import RowLLM
 from methods.row_llm.codecs.chunks import Chunks
 from methods.row_llm.codecs.table_codec import TableCodec
-from methods.row_llm.sampling.aligned_sampler import Sampler
+from methods.row_llm.sampling.aligned_sampler import AlignedSampler
 from methods.row_llm.training.batches import Batches
 from tests.methods.row_llm.training_case import SCHEMA, table
 
@@ -135,26 +135,33 @@ def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.
     from tests.methods.row_llm.text_case import pretrained_folder
 
     used: list[torch.dtype] = []
-    original = Sampler._probabilities
+    original = AlignedSampler._probabilities
 
-    def spy(self: Sampler, *given: object) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def spy(self: AlignedSampler, *given: object) -> tuple[torch.Tensor, torch.Tensor | None]:
         used.append(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32)
         return original(self, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(language_model, "mixed_precision", lambda device: "bf16")
-    monkeypatch.setattr(Sampler, "_probabilities", spy)
+    monkeypatch.setattr(AlignedSampler, "_probabilities", spy)
     llm = {"pretrained": str(pretrained_folder(tmp_path, ["A is A_1, B is B_2, z is 100"]))} if pretrained else {}
     generator = RowLLM("fd", epochs=6, decoding="constrained", llm=llm, device="cpu")
     generator.fit(table(), SCHEMA, seed=0)
     curve = generator.describe()["curve"]
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
-    assert {parameter.dtype for parameter in generator.fitted.head.model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in generator.fitted.logits_model.model.parameters()} == {torch.float32}
     assert len(generator.sample(50, seed=0).frame) == 50
     assert used == [] if pretrained else set(used) == {torch.bfloat16}
 
 
 def batches(order: torch.Tensor | None, chunks: Chunks, codec: TableCodec, **changes: object) -> Batches:
-    options: dict = {"first": codec.row, "end": None, "learn_all": False, "batch_size": 64, "seed": 0, **changes}
+    options: dict = {
+        "bos_token": codec.bos_token,
+        "end_token": None,
+        "learn_all": False,
+        "batch_size": 64,
+        "seed": 0,
+        **changes,
+    }
     return Batches(chunks, order, **options)
 
 
@@ -173,7 +180,7 @@ def test_every_epoch_has_every_row_once_and_learns_only_values() -> None:
         learnt: Counter[int] = Counter()
         rows = 0
         for inputs, places, targets in batches(order, chunks, codec).epoch(0):
-            assert (inputs[:, 0] == codec.row).all()
+            assert (inputs[:, 0] == codec.bos_token).all()
             assert len(targets) == len(places)
             learnt.update(targets.tolist())
             rows += len(inputs)

@@ -69,8 +69,8 @@ def legal(codec: TextCodec):
     vocabulary = codec.tokenizer.get_vocab().values()
     integers = [str(i) for i in range(-99, 100) if len(str(i)) <= 2]
     cells = {0: ["x", "yy", "x\\c is"], 1: [*integers, "None"], 2: ["\\None", "None", "w"]}
-    canonical = {column: [tuple(codec.piece("is", f" {text}")) for text in cells[column]] for column in (0, 2)}
-    ends = {codec.separator, codec.end}
+    canonical = {column: [tuple(codec.pieces.value(text)) for text in cells[column]] for column in (0, 2)}
+    ends = {codec.separator, codec.end_token}
 
     def allowed(column: int, value: tuple[int, ...]) -> set[int]:
         if column in canonical:

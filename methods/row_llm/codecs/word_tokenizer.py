@@ -1,4 +1,4 @@
-"""The tokenizer of a from-scratch model: a regular Hugging Face fast tokenizer whose words are column names, categories and digits."""
+"""The tokenizer of a from-scratch model: a Hugging Face fast tokenizer whose words are names, categories and digits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-ROW = "<row>"
+BOS = "<row>"
 """Begins and ends every row."""
-BLANK = "<blank>"
+PAD = "<blank>"
 """Fills the places of a value that is shorter than its column's width (a missing number, a short float)."""
 SEPARATOR = "\x1f"
 """Stands between two tokens of a row written as text."""
@@ -45,30 +45,42 @@ def build_tokenizer(words: Sequence[str], max_length: int) -> PreTrainedTokenize
     """A word-level tokenizer over ``words``, with ids in their order; rows as text are words joined by :data:`SEPARATOR`.
 
     Args:
-        words: distinct words; :data:`ROW` and :data:`BLANK` among them.
+        words: distinct words; :data:`BOS` and :data:`PAD` among them.
         max_length: tokens of the longest row.
     """
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=BLANK))
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=PAD))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SEPARATOR), "removed")
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token=ROW,
-        eos_token=ROW,
-        pad_token=BLANK,
-        unk_token=BLANK,
+        bos_token=BOS,
+        eos_token=BOS,
+        pad_token=PAD,
+        unk_token=PAD,
         model_max_length=max_length,
         clean_up_tokenization_spaces=False,
     )
 
 
-class Words:
-    """The vocabulary: words to ids, and what each id means as part of a number."""
+class Vocabulary:
+    """Words to token ids, and what each id means as part of a number.
+
+    Args:
+        words: distinct words, in the order of their ids.
+
+    Attributes:
+        ids: the token of each word.
+        words: the word of each token.
+        pad_token: fills the places of short values.
+        digits: the number that a token's digits make, shape (words,).
+        size: how many digits those are; 0 where it has none, shape (words,).
+        negative: whether a minus sign stands before them, shape (words,).
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.ids = {word: index for index, word in enumerate(words)}
-        self.list = list(words)
-        self.blank = self.ids[BLANK]
+        self.words = list(words)
+        self.pad_token = self.ids[PAD]
         self.digits = np.zeros(len(words), dtype=np.int64)
         self.size = np.zeros(len(words), dtype=np.int64)
         self.negative = np.zeros(len(words), dtype=bool)
@@ -78,4 +90,4 @@ class Words:
                 self.negative[index] = word.startswith("-")
 
     def __len__(self) -> int:
-        return len(self.list)
+        return len(self.words)
