@@ -23,7 +23,7 @@ from baselines.columns import GPU_NOTE, complete, modelled, plain
 from harness.errors import Incompatible, TabOrderError, choices
 from harness.generator import Context, Sample, Yield
 from harness.seeding import derive_seed, global_seed
-from harness.table import Schema
+from harness.table import Column, Schema
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ MARGINALS = ("beta", "gamma", "gaussian_kde", "norm", "truncnorm", "uniform")
 class _Synthesizer:
     """What the four share: metadata from the schema, seeds, one thread, no chatter, loss curve."""
 
-    version = f"1+sdv{metadata.version('sdv')}"
+    version = f"2+sdv{metadata.version('sdv')}"
 
     def __init__(self, class_name: str, max_train_seconds: float | None, options: Mapping[str, Any]) -> None:
         if max_train_seconds is not None and max_train_seconds <= 0:
@@ -47,6 +47,7 @@ class _Synthesizer:
         self._report: Callable[..., None] = lambda *_, **__: None
         self._curve: list[dict[str, Any]] = []
         self._notes: list[str] = []
+        self._types: dict[str, str] = {}
 
     def bind(self, context: Context) -> None:
         """Take the progress callback. ``context.threads`` is not used: see :func:`_deterministic`."""
@@ -71,10 +72,8 @@ class _Synthesizer:
             from sdv.metadata import Metadata
 
             listed = {name for group in fixed for name in group}
-            columns = {
-                f"c{i}": {"sdtype": "categorical" if name in listed else _sdtype(schema, name)}
-                for i, name in enumerate(self._modelled)
-            }
+            self._types = {n: "categorical" if n in listed else sdtype(train[n], schema[n]) for n in self._modelled}
+            columns = {f"c{i}": {"sdtype": self._types[name]} for i, name in enumerate(self._modelled)}
             described = Metadata.load_from_dict({"tables": {TABLE: {"columns": columns}}, "relationships": []})
             synthesizer = getattr(importlib.import_module("sdv.single_table"), self.class_name)
             self._model = synthesizer(described, **self.options)
@@ -105,8 +104,11 @@ class _Synthesizer:
         return Sample(frame, Yield(attempted=len(frame), accepted=len(frame)))
 
     def describe(self) -> Mapping[str, Any]:
-        """Loss curve (one point an epoch) and notes."""
-        return {"curve": self._curve, "notes": self._notes}
+        """Loss curve (one point an epoch), the types declared to sdv by column, and notes."""
+        few = [name for name, declared in self._types.items() if declared == "ordinal"]
+        note = f"declared ordinal to sdv, as whole numbers of few values: {', '.join(few)}; all types: column_types"
+        notes = [*self._notes, note] if few else self._notes
+        return {"curve": self._curve, "column_types": self._types, "notes": notes}
 
     @contextmanager
     def _watched_epochs(self) -> Iterator[None]:
@@ -282,9 +284,21 @@ def _gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def _sdtype(schema: Schema, name: str) -> str:
-    # Explicit, because sdv's detection takes states, zip codes and coordinates for personal data and replaces them.
-    return "numerical" if schema[name].numeric else "categorical"
+def sdtype(values: pd.Series[Any], column: Column) -> str:
+    """The type to declare to sdv for a column: its own rule for numbers, stated here because of what it does to the rest.
+
+    Whole numbers of few values (at most a tenth of the rows, and at most 10; ``_detect_ordinal_sdtype`` of sdv 2.0) are
+    ``ordinal``: as ``numerical`` a bit becomes the constant that its fitted marginal rounds to. Texts are ``categorical``, for sdv's
+    detection takes states, zip codes and coordinates for personal data and replaces them.
+
+    Args:
+        values: canonical training cells, shape (rows,).
+        column: the column.
+    """
+    if not column.numeric:
+        return "categorical"
+    few = values.nunique() <= min(round(len(values) / 10), 10)
+    return "ordinal" if column.kind == "integer" and few else "numerical"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from baselines.sdv import CTGAN, TVAE, GaussianCopula
+from baselines.sdv import CTGAN, TVAE, GaussianCopula, sdtype
 from harness.errors import Incompatible, TabOrderError
 from harness.generator import Context
 from harness.table import Column, Schema, conform
@@ -40,7 +40,7 @@ def test_gaussian_copula_notes_an_overrun_budget(train, schema):
 def test_unmodelled_columns_are_noted(train, schema):
     generator = GaussianCopula()
     generator.fit(train, schema, seed=1)
-    assert generator.describe()["notes"] == ["column 'empty' has no value in train: not modelled, all missing"]
+    assert generator.describe()["notes"][0] == "column 'empty' has no value in train: not modelled, all missing"
 
 
 def test_states_and_coordinates_are_modelled_not_replaced():
@@ -80,3 +80,46 @@ def test_refuses_before_work(train, schema):
 def test_illegal_options_are_named(make, sentence):
     with pytest.raises(TabOrderError, match=sentence):
         make()
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "declared"),
+    [
+        ([0, 1] * 30, "integer", "ordinal"),
+        ([0, None, 1] * 20, "integer", "ordinal"),
+        (list(range(10)) * 10, "integer", "ordinal"),
+        (list(range(11)) * 10, "integer", "numerical"),  # more than 10 values
+        (list(range(5)) * 9, "integer", "numerical"),  # more than a tenth of the rows
+        ([0.5, 1.0] * 30, "float", "numerical"),
+        (["a", "b"] * 30, "categorical", "categorical"),
+    ],
+)
+def test_few_whole_numbers_are_declared_as_sdv_itself_would(cells, kind, declared):
+    table, _ = conform(pd.DataFrame({"x": pd.Series(cells, dtype=object)}), Schema((Column("x", kind),)))
+    assert sdtype(table["x"], Column("x", kind)) == declared
+
+
+@pytest.mark.parametrize("make", [lambda: CTGAN(epochs=2, batch_size=20), lambda: TVAE(epochs=2), GaussianCopula])
+def test_a_rare_bit_stays_rare_and_the_record_says_how_it_was_declared(make):
+    rows = 400
+    of = Schema((Column("bit", "integer"), Column("x", "float", 2), Column("level", "integer")))
+    frame = conform(
+        pd.DataFrame(
+            {
+                "bit": [int(i % 50 == 0) for i in range(rows)],
+                "x": [round((i * 37 % 101) / 7, 2) for i in range(rows)],
+                "level": pd.Series([None if i % 9 == 0 else i % 3 for i in range(rows)], dtype=object),
+            }
+        ),
+        of,
+    )[0]
+    generator = make()
+    generator.fit(frame, of, seed=0)
+    made, invalid = conform(generator.sample(rows, seed=0).frame, of)
+    assert not invalid
+    assert set(made["level"].dropna()) <= {0, 1, 2}
+    described = generator.describe()
+    assert described["column_types"] == {"bit": "ordinal", "x": "numerical", "level": "ordinal"}
+    assert "declared ordinal to sdv, as whole numbers of few values: bit, level" in described["notes"][-1]
+    if isinstance(generator, GaussianCopula):  # the others have hardly begun to learn
+        assert 0 < made["bit"].mean() < 0.1
