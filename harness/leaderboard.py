@@ -7,13 +7,15 @@ Writes ``leaderboard.csv`` (a row per generator), ``leaderboard_by_dataset.csv``
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.commands import Command
 from harness.errors import TabOrderError
-from harness.ranking.standings import Policy
+from harness.ranking.load import load
+from harness.ranking.standings import Policy, Standings
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import write
 
@@ -61,6 +63,26 @@ def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns its exit code."""
     return COMMAND.run(_act, words)
 
+
+class _Leaderboard(types.ModuleType):
+    """This module, which is also a function: ``harness.leaderboard(store)`` beside ``python -m harness.leaderboard``."""
+
+    def __call__(self, store: ResultStore | str | Path, *, sweep: str | None = None, **policy: Any) -> Standings:
+        """The standings of a store's records.
+
+        Args:
+            store: the store, or its folder (the one that holds ``runs``).
+            sweep: only records of this sweep.
+            policy: how to aggregate: the arguments of :class:`harness.ranking.standings.Policy`.
+
+        Raises:
+            TabOrderError: when there is no such store or no usable record in it.
+        """
+        keep = (lambda record: record.sweep == sweep) if sweep else None
+        return load(store if isinstance(store, ResultStore) else ResultStore(store), Policy(**policy), keep)[0]
+
+
+sys.modules[__name__].__class__ = _Leaderboard
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,6 +20,7 @@ ORDER = (
     {"tracking"},
     {"cli"},
     {"__main__", "environments", "leaderboard", "score", "sync"},
+    {"api"},
 )
 LEVEL = {room: number for number, row in enumerate(ORDER) for room in row}
 

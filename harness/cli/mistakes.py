@@ -68,12 +68,17 @@ def _meant(word: str) -> str:
     return f"did you mean {groups[0]}={word}?" if groups else f"write {word}=VALUE, or --help for the keys."
 
 
-def explain(error: BaseException) -> str:
-    """Word an error of the configuration system as one sentence, with the legal choices where they can be found."""
-    return Redactor().text(_worded(error))
+def explain(error: BaseException, words: Sequence[str] | None = None) -> str:
+    """Word an error of the configuration system as one sentence, with the legal choices where they can be found.
+
+    Args:
+        error: what the configuration system raised.
+        words: what was asked for; by default the command line.
+    """
+    return Redactor().text(_worded(error, sys.argv[1:] if words is None else words))
 
 
-def _worded(error: BaseException) -> str:
+def _worded(error: BaseException, words: Sequence[str]) -> str:
     if isinstance(error, TabOrderError):
         return str(error)
     parts = [str(error)]
@@ -82,7 +87,7 @@ def _worded(error: BaseException) -> str:
         parts.append(str(cause))
     text = " ".join(re.sub(r"\s+", " ", part).strip() for part in parts if part)
     if unknown := re.search(r"Key '([^']+)' is not in struct full_key: (\S+)", text):
-        return _unknown_key(unknown[1], unknown[2])
+        return _unknown_key(unknown[1], unknown[2], words)
     if absent := re.search(
         r"Could not find '(\w[\w/]*)/([^']*)' Available options in '[^']+': (.+?)(?: Config search path|$)", text
     ):
@@ -91,7 +96,7 @@ def _worded(error: BaseException) -> str:
             return f"{said.partition(' Did you mean')[0]} For a file of your own write dataset=csv dataset.train='{absent[2]}'."
         return f"{said} Choose one with {absent[1]}=NAME."
     if foreign := re.search(r"Could not override '(\S+)'.*?Key '(\S+)' not in '(\w+)'", text):
-        return _unknown_setting(foreign[1], foreign[3])
+        return _unknown_setting(foreign[1], foreign[3], words)
     if mandatory := re.search(r"Missing mandatory value: \S+ full_key: (\S+)", text):
         return f"{mandatory[1]} has no value: give it one with {mandatory[1]}=VALUE."
     if several := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'(?: 1\.| requires)", text):
@@ -103,12 +108,12 @@ def _worded(error: BaseException) -> str:
     return text if text.endswith((".", "?")) else text + "."
 
 
-def _unknown_key(key: str, full_key: str) -> str:
+def _unknown_key(key: str, full_key: str, words: Sequence[str]) -> str:
     """List the keys that stand beside the unknown one, and those of its name elsewhere."""
     parent = full_key.rpartition(".")[0]
     adding = f"To add a key that the configuration does not have, write +{full_key}=VALUE."
     try:
-        config, chosen = _without_key(full_key, parent)
+        config, chosen = _without_key(full_key, parent, words)
         node = OmegaConf.select(config, parent) if parent else config
         known = [str(name) for name in node if name != "_target_"]
         said = choices(key, known, f"key of {chosen or parent or 'the configuration'}")
@@ -122,39 +127,37 @@ def _unknown_key(key: str, full_key: str) -> str:
         return f"unknown key '{full_key}'. {adding}"
 
 
-def _without_key(full_key: str, parent: str) -> tuple[DictConfig, str]:
+def _without_key(full_key: str, parent: str, words: Sequence[str]) -> tuple[DictConfig, str]:
     """The configuration that lacks a key, and, when several options of the key's group are swept, the option that lacks it."""
     group = parent.partition(".")[0]
-    swept = next((word for word in sys.argv[1:] if group and word.startswith(f"{group}=") and "," in word), "")
+    swept = next((word for word in words if group and word.startswith(f"{group}=") and "," in word), "")
     for option in swept.partition("=")[2].split(","):
         if option:
-            config = _composed(full_key, also=[f"{group}={option.strip()}"])
+            config = _composed(full_key, words, also=[f"{group}={option.strip()}"])
             if full_key.rpartition(".")[2] not in (OmegaConf.select(config, parent) or ()):
                 return config, f"{group}={option.strip()}"
-    return _composed(full_key), ""
+    return _composed(full_key, words), ""
 
 
-def _unknown_setting(full_key: str, owner: str) -> str:
+def _unknown_setting(full_key: str, owner: str, words: Sequence[str]) -> str:
     """A key that one of Hydra's own typed parts does not have."""
     if full_key == "hydra.launcher.n_jobs" and owner == "BasicLauncherConf":
         return "hydra.launcher.n_jobs belongs to hydra/launcher=joblib: give both (without it, cells run one after the other)."
     parent, _, key = full_key.rpartition(".")
     try:
-        node = OmegaConf.select(_composed(full_key, whole=True), parent)
+        node = OmegaConf.select(_composed(full_key, words, whole=True), parent)
         return choices(key, [str(name) for name in node if name != "_target_"], f"key of {parent}")
     except Exception:
         return f"unknown key '{full_key}'."
 
 
-def _composed(without: str, whole: bool = False, also: Sequence[str] = ()) -> DictConfig:
+def _composed(without: str, words: Sequence[str], whole: bool = False, also: Sequence[str] = ()) -> DictConfig:
     """The configuration as composed without the word that is wrong and ``also`` others; ``whole`` with Hydra's own part."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     words = [
-        word
-        for word in sys.argv[1:]
-        if "=" in word and not word.startswith(("-", without, *([] if whole else ["hydra"])))
+        word for word in words if "=" in word and not word.startswith(("-", without, *([] if whole else ["hydra"])))
     ]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -12,9 +12,11 @@ import json
 import multiprocessing
 import queue
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -89,6 +91,21 @@ def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Have a process that is started here not run the caller's script again.
+
+    multiprocessing imports ``__main__`` anew in every child, for objects that were pickled by reference to it. Functions are
+    named by module here, so that nothing needs it, and a script without ``if __name__ == "__main__"`` would start itself for ever.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class _Inbox(threading.Thread):
@@ -241,7 +258,8 @@ def run_isolated(
     output, output_child = context.Pipe(duplex=False)
     process = context.Process(target=guarded, args=(function, json.dumps(payload), events_child, output_child))
     starved = system_kills()
-    process.start()
+    with _without_main():
+        process.start()
     for end in (events_child, output_child):
         end.close()
     keeper, inbox = LogKeeper(output, log, redactor), _Inbox(events)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from harness.ranking.intervals import Bounds, Chances, over_seeds, over_tables
 from harness.ranking.runs import Unit, units
 from harness.ranking.statistics import LEVEL, Array, Estimate
 from harness.records.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Missing = Literal["drop", "worst"]
 
@@ -102,6 +105,33 @@ class Row:
     elo: Estimate | None = None
     pareto: bool = False
 
+    def flat(self) -> dict[str, Any]:
+        """The row as plain values: every estimate as ``name, name_low, name_high``, ``None`` where undefined."""
+        estimates: dict[str, Estimate | None] = {
+            "overall": self.overall,
+            **{family.key: self.families.get(family.key) for family in FAMILIES},
+            "fd_violation_rate": self.fd_violation,
+            "ml_efficacy_raw": self.ml,
+            "iqm": self.iqm,
+            "mean_rank": self.mean_rank,
+            "elo": self.elo,
+        }
+        flat: dict[str, Any] = {"dataset": self.dataset or "all", "generator": self.label, "reference": self.reference}
+        for name, found in estimates.items():
+            for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+                number = None if found is None else getattr(found, part)
+                flat[name + suffix] = None if number is None else round(number, 6)
+        flat |= {
+            "ml_efficacy_measures": " ".join(self.ml_measures),
+            **asdict(self.cost),
+            "pareto": self.pareto,
+            "datasets": self.n_datasets,
+            "seeds": self.n_seeds,
+            "cells": self.n_cells,
+            "failures": " ".join(f"{status}={count}" for status, count in self.failures.items()),
+        }
+        return flat
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -168,6 +198,21 @@ class Standings:
     cliques: Sequence[Sequence[str]] = ()
     elo_anchor: str | None = None
     cells: Mapping[tuple[str, str], Sequence[Unit]] = field(default_factory=dict)
+
+    def to_frame(self, *, by_dataset: bool = False) -> pd.DataFrame:
+        """One row a generator, best first and references last, with the columns of ``leaderboard.csv``.
+
+        Args:
+            by_dataset: one row a (dataset, generator) instead, as in ``leaderboard_by_dataset.csv``.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame([row.flat() for row in (self.by_dataset if by_dataset else self.rows)])
+        return frame.set_index(["dataset", "generator"] if by_dataset else "generator")
+
+    def _repr_html_(self) -> str:
+        shown = ["overall", *(family.key for family in FAMILIES), "mean_rank", "cells"]
+        return str(self.to_frame()[shown].to_html(na_rep="–", float_format="{:.3f}".format))
 
 
 def collect(records: Iterable[Record], policy: Policy) -> Standings:

@@ -8,14 +8,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any
 
 from harness.errors import TabOrderError
 from harness.ranking.families import FAMILIES
 from harness.ranking.load import Keep, load
 from harness.ranking.remarks import in_short, notes
 from harness.ranking.standings import Pair, Policy, Row, Standings
-from harness.ranking.statistics import Estimate
 from harness.ranking.text import tables, wrapped
 from harness.records.files import write_atomic
 from harness.records.record import finite
@@ -69,7 +67,7 @@ def safe_cell(value: object) -> object:
 
 def to_csv(rows: Sequence[Row]) -> str:
     """Rows as CSV: every estimate as ``name, name_low, name_high``; empty where undefined."""
-    flat = [_flat(row) for row in rows]
+    flat = [row.flat() for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
     writer.writeheader()
@@ -94,33 +92,6 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
         rounded = [None if value is None else round(value, 6) for value in (*numbers, pair.p_value, pair.p_adjusted)]
         writer.writerow([safe_cell(pair.first), safe_cell(pair.second), *rounded])
     return text.getvalue()
-
-
-def _flat(row: Row) -> dict[str, Any]:
-    estimates: dict[str, Estimate | None] = {
-        "overall": row.overall,
-        **{family.key: row.families.get(family.key) for family in FAMILIES},
-        "fd_violation_rate": row.fd_violation,
-        "ml_efficacy_raw": row.ml,
-        "iqm": row.iqm,
-        "mean_rank": row.mean_rank,
-        "elo": row.elo,
-    }
-    flat: dict[str, Any] = {"dataset": row.dataset or "all", "generator": row.label, "reference": row.reference}
-    for name, found in estimates.items():
-        for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-            number = None if found is None else getattr(found, part)
-            flat[name + suffix] = None if number is None else round(number, 6)
-    flat |= {
-        "ml_efficacy_measures": " ".join(row.ml_measures),
-        **asdict(row.cost),
-        "pareto": row.pareto,
-        "datasets": row.n_datasets,
-        "seeds": row.n_seeds,
-        "cells": row.n_cells,
-        "failures": " ".join(f"{status}={count}" for status, count in row.failures.items()),
-    }
-    return flat
 
 
 def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) -> str:

@@ -166,3 +166,22 @@ def test_nothing_of_the_harness_is_in_the_process_group_of_a_call(tmp_path):
     process.kill()
     process.wait()
     assert gone(pid)
+
+
+def test_a_plain_script_without_a_main_guard_calls_functions_and_runs_once(tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from harness.processes.isolation import Limits, run_isolated\n"
+        "print('script')\n"
+        f"done = run_isolated('{FUNCTIONS}:add', {{'a': 1, 'b': 2}}, limits=Limits(60), log=Path('log'), on_event=print)\n"
+        "print(done.result, done.error)\n"
+    )
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["script", "{'stage': 'adding'}", "{'sum': 3} None"], (
+        tmp_path / "log"
+    ).read_text()
