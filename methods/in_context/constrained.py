@@ -16,10 +16,11 @@ from methods.in_context.answers import Answer, Stopped
 from methods.in_context.attention import Group, Prompt, behind
 from methods.in_context.local import LocalModel
 from methods.in_context.rows import write_row
+from methods.row_llm.codecs.escaping import escape_name, write_cell
 from methods.row_llm.codecs.reasons import VALID, count
-from methods.row_llm.codecs.text_codec import TextCodec, escape_name
+from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import DecodingConfig
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.row_source import RowSource
 
 FORM = 'one row per line, as "name is value, name is value", with the names of the examples'
@@ -31,28 +32,28 @@ class LineCodec(TextCodec):
 
     def continue_lines(self) -> None:
         """End rows by a line break, and begin them after one."""
-        ends = self.piece("a", "\n")
+        ends = self.pieces.piece("a", "\n")
         if len(ends) != 1:
             raise Incompatible("the model's tokenizer has no token for a line break: set generator.decoding=free.")
-        self.end = ends[0]
-        self.first_names = [self.piece("\n", f"{escape_name(name)} is") for name in self.schema.names]
+        self.end_token = self.pieces.end_token = ends[0]
+        self.first_name_tokens = [self.pieces.piece("\n", f"{escape_name(name)} is") for name in self.schema.names]
 
     def line(self, row: Mapping[str, Any], order: Sequence[str]) -> str:
         """A row as text."""
-        return ", ".join(f"{escape_name(name)} is {self.write(self.schema[name], row[name])}" for name in order)
+        return ", ".join(f"{escape_name(name)} is {write_cell(self.schema[name], row[name])}" for name in order)
 
 
-class PromptedHead(Head):
+class PromptedModel(LogitsModel):
     """The model, run on rows that follow a prompt."""
 
     prompt: Prompt | None = None
 
-    def logits(self, places: Tensor, tokens: Tensor | None = None, **inputs: Any) -> Tensor:
-        """As of :class:`Head`, with positions counted from the beginning of the prompt."""
+    def logits(self, positions: Tensor, tokens: Tensor | None = None, **inputs: Any) -> Tensor:
+        """As of :class:`LogitsModel`, with positions counted from the beginning of the prompt."""
         assert self.prompt is not None
         inputs["position_ids"] = inputs["position_ids"] + self.prompt.length
         with behind([Group(self.prompt, 0, len(inputs["input_ids"]))]):
-            return super().logits(places, tokens, **inputs)
+            return super().logits(positions, tokens, **inputs)
 
 
 class ConstrainedModel(LocalModel):
@@ -83,10 +84,10 @@ class ConstrainedModel(LocalModel):
         assert isinstance(codec, LineCodec)  # fit makes one of its own class
         self.codec = codec
         self.codec.continue_lines()
-        self.head = PromptedHead(self.model)
+        self.logits_model = PromptedModel(self.model)
         positions = None if order is None else torch.tensor([schema.names.index(name) for name in order])
         decoding = DecodingConfig("constrained", self.config.temperature, None, self.config.top_p)
-        self.source = RowSource(self.head, self.codec, positions, decoding, self.config.rows_per_request, True)
+        self.source = RowSource(self.logits_model, self.codec, positions, decoding, self.config.rows_per_request, True)
 
     @property
     def answer_tokens(self) -> int:
@@ -99,8 +100,8 @@ class ConstrainedModel(LocalModel):
 
     @torch.inference_mode()
     def _rows(self, prompt: tuple[int, ...], seed: int) -> Answer:
-        self.head.prompt = self.writer.read(prompt[:-1], self.tell)
-        self.codec.row = prompt[-1]
+        self.logits_model.prompt = self.writer.read(prompt[:-1], self.tell)
+        self.codec.bos_token = prompt[-1]
         wanted = self.config.rows_per_request
         frame, state, tokens = self.source.draw(wanted, rng(seed, "rows"), lambda _: None)
         self.tell(0, tokens)

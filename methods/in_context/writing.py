@@ -16,7 +16,7 @@ from harness.seeding import rng
 from methods.in_context.attention import Group, Prompt, behind, share_prompts
 from methods.row_llm.config import DecodingConfig
 from methods.row_llm.model.cache import BufferCache
-from methods.row_llm.model.logits_model import Head
+from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.draws import probabilities
 
 AT_ONCE = 256
@@ -64,7 +64,7 @@ class Writer:
         top_p: float | None,
     ) -> None:
         self.model = model
-        self.head = Head(model)
+        self.logits_model = LogitsModel(model)
         self.ends = ends
         self.closing = closing
         self.config = DecodingConfig("free", temperature, None, top_p) if temperature > 0 else None
@@ -108,7 +108,7 @@ class Writer:
         ids = torch.tensor(tokens, device=self.model.device)
         places = torch.tensor(starts, device=ids.device)[:, None] + torch.arange(ids.shape[1], device=ids.device)
         last = torch.arange(1, len(ids) + 1, device=ids.device) * ids.shape[1] - 1
-        return self.head.logits(last, input_ids=ids, position_ids=places, past_key_values=cache, use_cache=True)
+        return self.logits_model.logits(last, input_ids=ids, position_ids=places, past_key_values=cache, use_cache=True)
 
     def _together(self, rows: list[Wish], read: dict[tuple[int, ...], Prompt], tell: Tell) -> None:
         """Write until all have ended; those that have are dropped."""

@@ -16,6 +16,7 @@ from harness.errors import Incompatible, TabOrderError
 from harness.table import Column, Schema, conform
 from methods.in_context import InContextLLM
 from methods.in_context.constrained import ConstrainedModel
+from methods.row_llm.codecs.escaping import write_cell
 from tests.methods.in_context.parts import KNOWN, SCHEMA, UGLY, assert_accounts, fitted, local
 
 BIRDS = Schema((Column("bird", "categorical"),))
@@ -67,7 +68,7 @@ def test_rows_follow_the_models_probabilities_after_the_prompt(rubbish: Path) ->
     assert isinstance(model, ConstrainedModel)
     frame = generator.sample(4000, seed=3).frame
     prompt = list(model.encode(generator._prompt(3, 0)))
-    expected = law(model, [*prompt, *model.codec.first_names[0]])
+    expected = law(model, [*prompt, *model.codec.first_name_tokens[0]])
     observed = Counter(frame["bird"])
     assert set(observed) <= set(expected) == set(TRIE)
     assert sum(expected.values()) == pytest.approx(1.0, abs=1e-5)
@@ -77,8 +78,8 @@ def test_rows_follow_the_models_probabilities_after_the_prompt(rubbish: Path) ->
 
 def law(model: ConstrainedModel, before: list[int]) -> dict[str, float]:
     codec = model.codec
-    closers = {codec.separator, codec.end}
-    bodies = {bird: codec.piece("is", f" {codec.write(BIRDS['bird'], bird)}") for bird in TRIE}
+    closers = {codec.separator, codec.end_token}
+    bodies = {bird: codec.pieces.value(write_cell(BIRDS["bird"], bird)) for bird in TRIE}
     shares = dict.fromkeys(TRIE, 1.0)
     for bird, body in bodies.items():
         for place in range(len(body) + 1):
