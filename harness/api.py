@@ -21,6 +21,7 @@ from harness.report.score_text import headlines
 from harness.score import format_text
 from harness.seeding import global_seed
 from harness.table import Column, Schema, Task, conform, infer_column, infer_task
+from harness.targets import wrapped
 
 __all__ = ["HandGenerator", "Scores", "evaluate", "infer_schema", "make_generator"]
 
@@ -230,4 +231,5 @@ def _generator_spec(generator: str | Mapping[str, Any], parameters: Mapping[str,
         return {**generator, **parameters}
     words = [f"generator={generator}", *words_of({f"generator.{name}": value for name, value in parameters.items()})]
     with composed(words) as config:
-        return cast(dict[str, Any], OmegaConf.to_container(config.generator, resolve=True, throw_on_missing=True))
+        spec = cast(dict[str, Any], OmegaConf.to_container(config.generator, resolve=True, throw_on_missing=True))
+        return wrapped(spec, cast(dict[str, Any], OmegaConf.to_container(config.repairs, resolve=True)))

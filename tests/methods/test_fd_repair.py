@@ -12,6 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+import harness
 from baselines.resampling import Independent
 from harness.dependencies import FunctionalDependency, violations
 from harness.errors import TabOrderError
@@ -236,3 +237,11 @@ def test_every_generator_can_be_repaired_from_the_command_line(name: str) -> Non
     assert spec["mining"] == {"max_lhs": 1}
     assert "repair" not in spec["of"]
     check(spec)
+
+
+def test_from_python_too() -> None:
+    dataset = make_dataset()
+    hand = harness.make_generator("independent", repair="fd")
+    assert isinstance(hand.generator, FdRepair)
+    hand.fit(dataset.train)
+    assert hand.sample(30).groupby("state").bird.nunique(dropna=False).max() == 1
