@@ -26,7 +26,7 @@ class Copy:
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         """Keep the rows."""
-        self._train = _not_empty(train, schema)
+        self._train = not_empty(train, schema)
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """``n`` rows of train."""
@@ -50,7 +50,7 @@ class Independent:
 
     def fit(self, train: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         """Keep the columns."""
-        self._train = _not_empty(train, schema)
+        self._train = not_empty(train, schema)
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """``n`` rows; each column has its own stream of random numbers, named after it."""
@@ -62,7 +62,12 @@ class Independent:
         return Sample(pd.DataFrame(columns), Yield(attempted=n, accepted=n))
 
 
-def _not_empty(train: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+def not_empty(train: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """A copy of the training rows.
+
+    Raises:
+        Incompatible: when there is none.
+    """
     if train.empty:
         raise Incompatible("resampling needs at least one training row, got none.")
     return train[schema.names].copy()

@@ -48,6 +48,7 @@ def simulated(
     condition: str | None = None,
     max_train_rows: int | None = None,
     subsample_seed: int = 0,
+    rows_seed: int | None = None,
 ) -> Dataset:
     """The paper's chain A→B→C→D: A ∈ 0..8b−1, B = A mod 4b, C = B mod 2b, D = C mod b, written ``A_17``.
 
@@ -68,7 +69,9 @@ def simulated(
         condition: conditioning column.
         max_train_rows: use at most this many training rows.
         subsample_seed: decides which.
+        rows_seed: instead of ``seed``, for other rows of the same world.
     """
+    seed = seed if rows_seed is None else rows_seed
     name = name or f"simulated_base{base}" + (f"_context{context_columns}" if context_columns else "")
     for value, least, what in (
         (base, 1, "base"),
@@ -134,6 +137,7 @@ def regions(
     condition: str | None = None,
     max_train_rows: int | None = None,
     subsample_seed: int = 0,
+    rows_seed: int | None = None,
 ) -> Dataset:
     """Bird sightings in regions of a 20 × 12 map: exact dependencies and conditional mixtures, all known.
 
@@ -158,13 +162,14 @@ def regions(
         condition: conditioning column.
         max_train_rows: use at most this many training rows.
         subsample_seed: decides which.
+        rows_seed: instead of ``seed``, for other rows of the same map.
     """
     for value, least, what in ((keys, 2, "keys"), (train_rows, 2, "train_rows"), (test_rows, 1, "test_rows")):
         _at_least(value, least, f"{what} of dataset '{name}'")
     for share, what in ((overlap, "overlap"), (label_noise, "label_noise"), (missing, "missing")):
         _share(share, f"{what} of dataset '{name}'")
     world = _world(keys, overlap, seed)
-    frame = _sightings(world, train_rows + test_rows, label_noise, missing, seed)
+    frame = _sightings(world, train_rows + test_rows, label_noise, missing, seed if rows_seed is None else rows_seed)
     kinds = {"x": Column("x", "float", 2), "y": Column("y", "float", 2), "count": Column("count", "integer")}
     columns = tuple(kinds.get(column, Column(column, "categorical")) for column in map(str, frame))
     schema = Schema(columns, "breeding", "classification")

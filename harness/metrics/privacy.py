@@ -45,6 +45,17 @@ def _closest(data: EvalInput, role: Literal["train", "test"]) -> Nearest:
     return data.cached(f"synthetic to {role}", make)  # type: ignore[no-any-return]
 
 
+def closest_synthetic(data: EvalInput) -> tuple[Floats, Floats]:
+    """Distance of each train and each test row to its nearest synthetic row, shapes (rows,), once per evaluation."""
+
+    def make() -> tuple[Floats, Floats]:
+        synthetic = mixed_rows(data, "synthetic")
+        train, test = (nearest(mixed_rows(data, role), synthetic).first for role in ("train", "test"))
+        return train, test
+
+    return data.cached("real to synthetic", make)  # type: ignore[no-any-return]
+
+
 def _require(data: EvalInput, max_pairs: int) -> None:
     require_pairs(len(data.synthetic) * (len(data.train) + len(data.test)), max_pairs)
 
@@ -155,9 +166,7 @@ class MembershipInference(Declared):
         require_pairs((len(data.synthetic) + len(data.test)) * (len(data.train) + len(data.test)), self.max_pairs)
         if len(data.test) < 4:
             raise NotComputable(f"there are {len(data.test)} test rows; telling members from others needs at least 4.")
-        synthetic = mixed_rows(data, "synthetic")
-        members = nearest(mixed_rows(data, "train"), synthetic).first
-        others = nearest(mixed_rows(data, "test"), synthetic).first
+        members, others = closest_synthetic(data)
         order = rng(data.seed, self.name, "reference").permutation(len(data.test))
         half, rest = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
         reference = mixed_rows(data, "test").take(half)

@@ -98,7 +98,7 @@ def test_the_two_arms_differ_in_their_order_alone():
 
 
 def table_of(name: str, root: Path, seed: int = 0):
-    config = composed(f"generator={name}")
+    config = composed(f"generator={name}", "dataset=regions")
     spec = OmegaConf.to_container(config.generator, resolve=True)
     if "epochs" in spec:
         spec["epochs"] = 60 if "row_llm" in spec["_target_"] else 1  # a row is valid only when all its cells are
