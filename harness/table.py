@@ -16,6 +16,7 @@ Big integers, ids with leading zeros and anything else that would not come back 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import TabOrderError, choices
+from harness.forms import Form, form_from_json, form_to_json
 
 Kind = Literal["categorical", "integer", "float"]
 Task = Literal["classification", "regression"]
@@ -34,6 +36,9 @@ Task = Literal["classification", "regression"]
 INTEGER_TEXT = r"[+-]?(?:0|[1-9][0-9]{0,17})"
 PLAIN_INTEGER = r"-?(?:0|[1-9][0-9]{0,17})"
 FLOAT_TEXT = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
+TRUTH = {"true": "1", "false": "0"}
+"""Truth values in a column of whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,16 @@ class Column:
     Attributes:
         name: as in the table's header.
         kind: ``categorical``, ``integer`` or ``float``.
-        decimals: digits after the point that write every training value of a float column exactly; ``None`` for other
-            kinds, and for float columns that need more than 9 (then 17 significant digits are used).
+        decimals: digits after the point of a float column: those that write every training value exactly, or, where that
+            takes more than 9, those that resolve them (:func:`resolution`). Scores, rules and dependencies compare at them.
+            ``None`` for other kinds, and for numbers too large or too unlike for fixed decimals.
+        form: how the table writes the cells where that is not the plain spelling; generators and metrics never see it.
     """
 
     name: str
     kind: Kind
     decimals: int | None = None
+    form: Form | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -113,7 +121,11 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form; :meth:`from_json` reverses it."""
         return {
-            "columns": [{"name": c.name, "kind": c.kind, "decimals": c.decimals} for c in self.columns],
+            "columns": [
+                {"name": c.name, "kind": c.kind, "decimals": c.decimals}
+                | ({"form": form_to_json(c.form)} if c.form is not None else {})
+                for c in self.columns
+            ],
             "target": self.target,
             "task": self.task,
         }
@@ -121,7 +133,11 @@ class Schema:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Schema:
         """Read what :meth:`to_json` wrote."""
-        return cls(tuple(Column(**column) for column in data["columns"]), data["target"], data["task"])
+        columns = [
+            Column(**{**column, "form": form_from_json(column["form"])} if column.get("form") else column)
+            for column in data["columns"]
+        ]
+        return cls(tuple(columns), data["target"], data["task"])
 
 
 def infer_column(name: str, text: pd.Series[str], kind: Kind | None = None) -> Column:
@@ -141,7 +157,8 @@ def infer_column(name: str, text: pd.Series[str], kind: Kind | None = None) -> C
     if kind != "float":
         return Column(name, kind)
     numbers = parse_floats(cells.filter(_matches(cells, FLOAT_TEXT)))
-    return Column(name, kind, float_decimals(numbers))
+    decimals = float_decimals(numbers)
+    return Column(name, kind, resolution(numbers) if decimals is None else decimals)
 
 
 def _matches(cells: Any, pattern: str) -> Any:
@@ -181,8 +198,33 @@ def float_decimals(values: np.ndarray[Any, Any]) -> int | None:
     return None
 
 
+def resolution(values: np.ndarray[Any, Any]) -> int | None:
+    """Digits after the point that tell apart what numbers of more than 9 decimals say, so that they can be written in few.
+
+    The least number d at which rounding moves no value by more than a millionth of the range, and 99 % of the values that
+    are not 0 by no more than a thousandth of themselves. ``None`` where d digits would not be exact in a float64 (the
+    largest value times 10^d reaches 2^53): magnitudes so unlike need an exponent.
+    """
+    known = np.unique(values[np.isfinite(values)])
+    if not len(known) or known[0] == known[-1]:
+        return None
+    largest, width = float(np.abs(known).max()), float(known[-1] - known[0])
+    small = float(np.quantile(np.abs(known[known != 0]), 0.01))
+    decimals = max(0, math.ceil(-math.log10(min(2e-6 * width, 2e-3 * small))))
+    return decimals if decimals <= 22 and largest * 10.0**decimals < 2.0**53 else None
+
+
+def write_cell(column: Column, value: Any) -> str | None:
+    """One canonical cell as the training table writes it; ``None`` where missing."""
+    text = format_cell(column, value)
+    return text if text is None or column.form is None else column.form.write(text)
+
+
 def format_cell(column: Column, value: Any) -> str | None:
-    """Write one canonical cell as text, reversibly; ``None`` where missing."""
+    """Write one canonical cell as plain text; ``None`` where missing.
+
+    The text reads back equal but in float columns whose decimals resolve the values without writing them exactly.
+    """
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     if column.kind == "categorical":
@@ -208,9 +250,9 @@ def _as_text(value: Any) -> str | None:
 
 
 def _conform_column(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[Any], int]:
-    values = values.reset_index(drop=True)
+    values = widened(values.reset_index(drop=True))
     if column.kind == "categorical":
-        return _conform_categories(values).rename(column.name), 0
+        return _conform_categories(column, values).rename(column.name), 0
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
         numbers, invalid = _conform_numbers(column, values)
     else:  # text, categories, dates, anything: what counts is how the cell is written
@@ -218,17 +260,65 @@ def _conform_column(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[A
     return numbers.rename(column.name), invalid
 
 
+def widened(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Floats of 16 or 32 bits as the float64 of their own shortest decimals (4.2, not 4.199999809265137); others as is."""
+    if not pd.api.types.is_float_dtype(values.dtype) or str(values.dtype).lower() not in ("float16", "float32"):
+        return values
+    narrow = values.to_numpy(str(values.dtype).lower(), na_value=np.nan)
+    unique, codes = np.unique(narrow, return_inverse=True)
+    return pd.Series(np.array([float(str(value)) for value in unique], dtype=float)[codes])
+
+
+def factorize(values: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], Any]:
+    """Codes (-1 where missing) and distinct values in order of appearance, as ``pandas.factorize`` finds them.
+
+    But for texts with a NUL: pandas takes those that are equal up to it for one.
+    """
+    if values.dtype != object or not any(isinstance(value, str) and "\0" in value for value in values):
+        codes, unique = pd.factorize(values, use_na_sentinel=True)
+        return codes, unique
+    known: dict[Any, int] = {}
+    missing = values.isna().to_numpy(dtype=bool)
+    found = [-1 if gone else known.setdefault(value, len(known)) for value, gone in zip(values, missing, strict=True)]
+    return np.array(found, dtype=np.intp), list(known)
+
+
 def _factorize(values: pd.Series[Any]) -> tuple[np.ndarray[Any, Any], list[str | None]]:
     """Codes (-1 where missing) and the distinct cells as text."""
     try:
-        codes, unique = pd.factorize(values.astype(object), use_na_sentinel=True)
+        codes, unique = factorize(values.astype(object))
     except TypeError:  # unhashable cells, e.g. lists
-        codes, unique = pd.factorize(values.map(str), use_na_sentinel=True)
+        codes, unique = factorize(values.map(str))
     return codes, [_as_text(value) for value in unique]
 
 
-def _conform_categories(values: pd.Series[Any]) -> pd.Series[Any]:
+def _arrow(column: Column, texts: Sequence[str | None]) -> Any:
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError as error:
+        raise TabOrderError(
+            f"column '{column.name}' holds {error.object!r}, which is no text (half of a character, a lone surrogate): "
+            "mend the cell."
+        ) from None
+
+
+def _plain(column: Column, texts: list[str | None]) -> list[str | None]:
+    """Cells in the plain spelling: those already in it stay, others are read in the column's own form."""
+    tidied = [text.strip() if text is not None and column.numeric else text for text in texts]
+    odd = [i for i, text in enumerate(tidied) if text and not (column.numeric and re.fullmatch(FLOAT_TEXT, text))]
+    if column.form is not None:
+        read = column.form.plain([str(tidied[i]) for i in odd])
+    else:
+        read = [TRUTH.get(str(tidied[i]).lower()) if column.kind == "integer" else None for i in odd]
+    for i, text in zip(odd, read, strict=True):
+        tidied[i] = tidied[i] if text is None else text
+    return tidied
+
+
+def _conform_categories(column: Column, values: pd.Series[Any]) -> pd.Series[Any]:
     codes, texts = _factorize(values)
+    texts = _plain(column, texts)
+    _arrow(column, texts)
     return pd.Series(np.array([*texts, None], dtype=object)[codes], dtype=object)
 
 
@@ -249,7 +339,8 @@ def _conform_numbers(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[
 
 def _conform_text(column: Column, values: pd.Series[Any]) -> tuple[pd.Series[Any], int]:
     codes, texts = _factorize(values)
-    cells = pa.array(texts, pa.string())
+    texts = _plain(column, texts)
+    cells = _arrow(column, texts)
     missing = np.array([text is None or text == "" for text in [*texts, None]])[codes]
     floats = np.full(len(texts) + 1, np.nan)
     is_number = np.append(np.asarray(pc.fill_null(_matches(cells, FLOAT_TEXT), False)), False).astype(bool)

@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     begin = time.monotonic()
     tracker = tracker_of(plain["tracker"])  # before the cell: a mistake in it must not show hours later
     job = _job(plain)
+    _say_decisions(plain["dataset"], job.dataset.notes, progress)
     progress.listener = tracker.watch(identify(job), job.sweep, job.store)
     result: CellResult = run_cell(job, progress)
     cell = result.cell
@@ -101,6 +102,15 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
             progress.say(note)
     label = f"{cell.dataset} · {cell.generator} · seed {cell.seed}"
     return JobOutcome(label, record.status, result.how, record.error, cell_name(cell))
+
+
+def _say_decisions(spec: Mapping[str, Any], notes: Sequence[str], progress: CellProgress) -> None:
+    """What reading a user's table decided, once a process; curated and made tables keep it for the record."""
+    if str(spec["_target_"]).rpartition(".")[0] in ("harness.datasets.files", "harness.datasets.by_id"):
+        for note in notes:
+            if note not in _SAID:
+                _SAID.add(note)
+                progress.say(note)
 
 
 def _goes_on(hydra: Any) -> bool:

@@ -27,6 +27,9 @@ def checked(words: Sequence[str]) -> list[str]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    from harness.datasets.advice import arrows_quoted
+
+    words = [arrows_quoted(word) for word in words]
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     given, unknown = parser.parse_known_args(list(words))

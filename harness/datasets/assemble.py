@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from harness.datasets.base import Dataset
-from harness.dependencies.values import FunctionalDependency
+from harness.datasets.fds import AUTO, Given, confirmed, parse_fds
+from harness.datasets.rules import parse_rules
 from harness.errors import TabOrderError
 from harness.records.files import safe_name
 from harness.seeding import rng
-from harness.table import Schema
+from harness.table import Schema, factorize
 
 
 def checksum(schema: Schema, train: pd.DataFrame, test: pd.DataFrame) -> str:
@@ -33,7 +34,7 @@ def checksum(schema: Schema, train: pd.DataFrame, test: pd.DataFrame) -> str:
 
 def _content(values: pd.Series[Any], kind: str, missing: np.ndarray[Any, Any]) -> list[bytes]:
     if kind == "categorical":
-        codes, unique = pd.factorize(values)
+        codes, unique = factorize(values)
         encoded = [str(text).encode("utf-8", "surrogatepass") for text in unique]
         lengths = np.array([len(text) for text in encoded], dtype="<i8")
         return [codes.astype("<i8").tobytes(), lengths.tobytes(), b"".join(encoded)]
@@ -76,12 +77,13 @@ def assemble(
     test: pd.DataFrame,
     *,
     rules: Sequence[Mapping[str, Any]] | None = None,
-    fds: Sequence[Mapping[str, Any]] | None = None,
+    fds: Given = None,
     condition: str | None = None,
     resources: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     max_train_rows: int | None = None,
     subsample_seed: int = 0,
+    prefix: str = "dataset.",
 ) -> Dataset:
     """Check the parts, subsample the training rows and compute the checksum.
 
@@ -90,23 +92,29 @@ def assemble(
         schema: of both tables.
         train: canonical.
         test: canonical.
-        rules: as in the dataset's YAML; :mod:`harness.datasets.rules` checks them.
-        fds: ``{lhs, rhs, g3}`` mappings.
-        condition: a column of the table.
+        rules: as in the dataset's YAML, checked here (:mod:`harness.datasets.rules`).
+        fds: ``{lhs, rhs, g3}`` mappings or texts such as ``City->Country``; ``auto`` mines them (:mod:`harness.datasets.fds`).
+        condition: a column of the table; ``auto`` for a categorical target.
         resources: files that rules need, by name.
         notes: facts for the record.
         max_train_rows: use at most this many training rows.
         subsample_seed: decides which.
+        prefix: of keys in advice.
 
     Raises:
-        TabOrderError: for names that do not exist, or fewer than 2 train rows or 1 test row.
+        TabOrderError: for names that do not exist, ill-formed rules, or fewer than 2 train rows or 1 test row.
     """
     safe_name(name, "dataset")
     if len(train) < 2 or len(test) < 1:
         raise TabOrderError(
             f"dataset '{name}' has {len(train)} train and {len(test)} test rows: at least 2 and 1 are needed."
         )
+    parse_rules(tuple(rules or ()), schema, resources)  # a mistake in a rule should not cost hours of training
     train, sampling_notes = subsample(train, max_train_rows, seed=subsample_seed, name=name)
+    mined = fds == AUTO
+    found, mining_notes = confirmed(schema, train, test, prefix) if mined else (parse_fds(name, schema, fds), [])
+    if condition == AUTO:
+        condition = schema.target if schema.target is not None and not schema[schema.target].numeric else None
     return Dataset(
         name=name,
         schema=schema,
@@ -114,20 +122,8 @@ def assemble(
         test=test,
         checksum=checksum(schema, train, test),
         rules=tuple(rules or ()),
-        fds=_dependencies(name, schema, fds or ()),
+        fds=found,
         condition=None if condition is None else schema[condition].name,
         resources=dict(resources or {}),
-        notes=(*notes, *sampling_notes),
+        notes=tuple(" ".join(note.split()) for note in (*notes, *sampling_notes, *mining_notes)),
     )
-
-
-def _dependencies(name: str, schema: Schema, fds: Sequence[Mapping[str, Any]]) -> tuple[FunctionalDependency, ...]:
-    found = []
-    for data in fds:
-        if not isinstance(data, Mapping) or not {"lhs", "rhs"} <= set(data):
-            raise TabOrderError(f"dataset '{name}': fd {data!r} needs the keys lhs and rhs (and optionally g3).")
-        fd = FunctionalDependency.from_json(data)
-        for column in (*fd.lhs, fd.rhs):
-            schema[column]  # raises with the column names when there is none
-        found.append(fd)
-    return tuple(found)

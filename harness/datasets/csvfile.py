@@ -1,115 +1,121 @@
-"""CSV files into arrow tables of text, with errors that say where a file is wrong."""
+"""CSV text into arrow tables of text, with errors that say where a file is wrong."""
 
 from __future__ import annotations
 
-import codecs
 import csv
+import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from harness.datasets.containers import Content
+from harness.datasets.dialect import NAMES, as_delimiter, first_rows, has_header, sniff
 from harness.errors import TabOrderError
 
 BLOCK_BYTES = 1 << 24
 
 
-def read_csv(path: Path, delimiter: str) -> Any:
-    """An arrow table with one dictionary-encoded string column per CSV column; nothing is missing yet.
+def read_csv(content: Content, delimiter: str | None, header: bool | None) -> tuple[Any, list[str], str]:
+    """An arrow table with one dictionary-encoded string column per CSV column (nothing is missing yet), notes, the delimiter.
+
+    Args:
+        content: opened as ``csv``.
+        delimiter: between cells; ``None`` sniffs it.
+        header: whether the first row has names; ``None`` tells it from the rows.
 
     Raises:
         TabOrderError: as :func:`harness.datasets.reading.read_text` says.
     """
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
-        raise TabOrderError(f"delimiter {delimiter!r} is not one ASCII character other than a quote or line end.")
-    quotes_pair = _check_utf8(path)
-    names = _header(path, delimiter)
+    data, source, notes = content.data, content.source, []
+    given = as_delimiter(delimiter)
+    mark = given or sniff(data, content.tabs)
+    if given is None and mark != ",":
+        notes.append(f"{source}: cells are divided by {NAMES[mark]}s; delimiter says otherwise.")
+    names = _first_row(content, mark)
     if not names:
-        raise TabOrderError(f"{path} is empty: a table needs a header and rows.")
-    check_names(names, str(path))
-    if not quotes_pair:
-        _check_rows(path, delimiter)
-    options: dict[str, Any] = {
-        "parse_options": pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        "convert_options": pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())),
-            strings_can_be_null=False,
-        ),
-    }
+        raise TabOrderError(f"{source} is empty: a table needs a header and rows.")
+    options: dict[str, Any] = {"block_size": BLOCK_BYTES}
+    if header is False or (header is None and not has_header(first_rows(data, mark))):
+        names = [f"column_{number}" for number in range(1, len(names) + 1)]
+        options["column_names"] = names
+        notes.append(
+            f"{source}: the first row holds values, no names; columns are called {names[0]} to {names[-1]} "
+            "(header=true reads it as names)."
+        )
+    check_names(names, source, spare=1)
+    if data.count(b'"') % 2:
+        _check_rows(content, mark)
+    return _parsed(content, mark, names, options), notes, mark
+
+
+def _parsed(content: Content, delimiter: str, names: Sequence[str], options: dict[str, Any]) -> Any:
+    def read(**changes: Any) -> Any:
+        return pa_csv.read_csv(
+            pa.BufferReader(content.data),
+            read_options=pa_csv.ReadOptions(**{**options, **changes}),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())), strings_can_be_null=False
+            ),
+        )
+
     try:
-        return pa_csv.read_csv(path, read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES), **options)
+        return read()
     except pa.ArrowInvalid as error:
-        _check_rows(path, delimiter)
+        _check_rows(content, delimiter)
         if "Empty CSV" in str(error):  # nothing after the header, not even a line end
             return pa.table({name: pa.array([], pa.string()) for name in names})
         if "straddling" in str(error):  # a row longer than a block
-            whole = pa_csv.ReadOptions(block_size=max(path.stat().st_size + 1, BLOCK_BYTES))
-            return pa_csv.read_csv(path, read_options=whole, **options)
-        raise TabOrderError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]}).") from None
+            return read(block_size=max(len(content.data) + 1, BLOCK_BYTES))
+        raise TabOrderError(f"{content.source} is not a readable CSV file ({str(error).splitlines()[0]}).") from None
 
 
-def _check_utf8(path: Path) -> bool:
-    """Refuse bytes that are not UTF-8; return whether the file's quotes come in pairs."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    offset = quotes = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            start = offset - len(decoder.getstate()[0])
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                raise TabOrderError(
-                    f"{path} is not UTF-8 text: byte 0x{byte:02x} at offset {start + error.start} cannot be decoded; "
-                    "convert it (for example with iconv) or name a CSV file."
-                ) from None
-            offset += len(chunk)
-            quotes += chunk.count(b'"')
-    if decoder.getstate()[0]:
-        raise TabOrderError(f"{path} is not UTF-8 text: it ends inside a character at offset {offset}.")
-    if not offset:
-        raise TabOrderError(f"{path} is empty: a table needs a header and rows.")
-    return quotes % 2 == 0
+def _text(content: Content) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content.data), encoding="utf-8", newline="")
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            return next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
-        except csv.Error as error:
-            raise TabOrderError(f"{path} has no readable header ({error}).") from None
+def _first_row(content: Content, delimiter: str) -> list[str]:
+    limit = csv.field_size_limit(max(len(content.data) + 1, 1 << 17))
+    try:
+        return next((row for row in csv.reader(_text(content), delimiter=delimiter) if row), [])
+    except csv.Error as error:
+        raise TabOrderError(f"{content.source} has no readable header ({error}).") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
-def check_names(names: Sequence[str], source: str) -> None:
-    """Refuse unnamed and repeated columns."""
+def check_names(names: Sequence[str], source: str, spare: int = 0) -> None:
+    """Refuse repeated columns, and unnamed ones but for ``spare`` (which may be an index)."""
     unnamed = [number for number, name in enumerate(names, 1) if not name.strip()]
     if not names:
         raise TabOrderError(f"{source} has no columns.")
-    if unnamed:
-        raise TabOrderError(f"{source}: column {unnamed} has no name: give every column a name in the header.")
+    if len(unnamed) > spare:
+        raise TabOrderError(
+            f"{source}: column {unnamed} has no name: give every column a name in the header"
+            + (', or leave it out with drop_columns=[""].' if len(unnamed) == 1 else ".")
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise TabOrderError(f"{source} has more than one column named {repeated}: make the names unique.")
 
 
-def _check_rows(path: Path, delimiter: str) -> None:
+def _check_rows(content: Content, delimiter: str) -> None:
     """Find the first row of a wrong length or an unclosed quote. Slow, so only used when something is already wrong."""
     width: int | None = None
-    limit = csv.field_size_limit(max(path.stat().st_size + 1, 1 << 17))
+    limit = csv.field_size_limit(max(len(content.data) + 1, 1 << 17))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            for row in reader:
-                width = width or len(row)
-                if row and len(row) != width:
-                    raise TabOrderError(
-                        f"{path}, line {reader.line_num}: {len(row)} cells where the header has {width}: "
-                        "mend the row (quote cells that hold the delimiter)."
-                    )
+        reader = csv.reader(_text(content), delimiter=delimiter, strict=True)
+        for row in reader:
+            width = width or len(row)
+            if row and len(row) != width:
+                raise TabOrderError(
+                    f"{content.source}, line {reader.line_num}: {len(row)} cells where the header has {width}: "
+                    "mend the row (quote cells that hold the delimiter)."
+                )
     except csv.Error as error:
         if "unexpected end of data" in str(error):
-            raise TabOrderError(f"{path}: a quote opened in the last rows is never closed.") from None
+            raise TabOrderError(f"{content.source}: a quote opened in the last rows is never closed.") from None
     finally:
         csv.field_size_limit(limit)

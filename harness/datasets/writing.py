@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import TabOrderError
-from harness.table import Column, Schema, format_cell
+from harness.table import Column, Schema, factorize, format_cell, write_cell
 
 
 def write_csv(frame: pd.DataFrame, schema: Schema, path: str | Path) -> None:
     """Write a canonical frame as UTF-8 CSV that :func:`read_text` reads back equal; missing cells are empty.
 
-    Floats are written with the column's decimals, at least one (so that they are read as floats), and with 17 significant
-    digits where those decimals would change the value.
+    Cells are written in the form of the training table. Plain floats have the column's decimals, at least one (so that they
+    are read as floats), and 17 significant digits where those decimals would change the value.
 
     Raises:
         TabOrderError: for an empty category, which could not be told from a missing cell.
@@ -33,9 +33,11 @@ def _texts(column: Column, values: pd.Series[Any]) -> np.ndarray[Any, Any]:
     if column.kind == "float":  # by their bits, because 0.0 and -0.0 are equal but written differently
         codes, bits = pd.factorize(values.to_numpy(np.float64).view(np.int64))
         texts = [_float(column, float(value)) for value in bits.view(np.float64)]
+        if column.form is not None:
+            texts = [column.form.write(text) if text else text for text in texts]
     else:
-        codes, unique = pd.factorize(values, use_na_sentinel=True)
-        texts = [str(format_cell(column, value)) for value in unique]
+        codes, unique = factorize(values)
+        texts = [str(write_cell(column, value)) for value in unique]
         if "" in texts:
             raise TabOrderError(
                 f"column '{column.name}' has an empty category, which CSV cannot tell from a missing cell."

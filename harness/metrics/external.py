@@ -11,21 +11,21 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from harness.datasets.asked import Asked
 from harness.datasets.assemble import assemble
 from harness.datasets.base import Dataset
-from harness.datasets.reading import canonical, infer_schema, read_text
-from harness.datasets.rules import parse_rules
-from harness.dependencies.codes import Encoder
-from harness.dependencies.mining import mine
-from harness.dependencies.violations import violations
+from harness.datasets.fds import AUTO, Given
+from harness.datasets.files import named_columns, one_of
+from harness.datasets.reading import name_list
+from harness.datasets.reconcile import reconcile, unseen_notes
+from harness.datasets.tables import Reading, Source, read_real
+from harness.datasets.understanding import kinds_of
 from harness.errors import TabOrderError, choices
 from harness.metrics.base import Metric
 from harness.records.record import Score
-from harness.table import Column, Schema, Task, conform, infer_column, infer_task
+from harness.table import Task, conform
 
-Table = pd.DataFrame | str | Path
-MAX_UNSEEN = 0.05
-"""A mined dependency is used when it holds in the test rows too and at most this share of their left sides is new."""
+Table = Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,14 @@ class Scored:
         dataset: the real tables with rules and dependencies.
         synthetic: the table that was judged, canonical.
         invalid: invalid cells of the synthetic table by column.
+        notes: one sentence for each decision on the synthetic table; those on the real tables are the dataset's.
     """
 
     scores: tuple[Score, ...]
     dataset: Dataset
     synthetic: pd.DataFrame
     invalid: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -59,10 +61,18 @@ def score_tables(
     task: Task | None = None,
     condition: str | None = None,
     rules: Sequence[Mapping[str, Any]] = (),
-    fds: Sequence[Mapping[str, Any]] | None = None,
+    fds: Given = None,
     resources: Mapping[str, str] | None = None,
     metrics: Mapping[str, Metric] | Sequence[Metric] | None = None,
-    missing: Sequence[str] = (),
+    missing: Sequence[str] | str = (),
+    delimiter: str | None = None,
+    header: bool | None = None,
+    decimal: str | None = None,
+    columns: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+    drop_columns: Sequence[str] | str = (),
+    ids: str = "drop",
+    drop_text: bool = False,
+    strip: bool = False,
     seed: int = 0,
     anchors: str | Path | None = None,
     jobs: int = 1,
@@ -77,10 +87,18 @@ def score_tables(
         task: ``classification`` or ``regression``; by default inferred.
         condition: column within whose categories distributions are compared; by default a categorical target.
         rules: domain rules (:mod:`harness.datasets.rules`).
-        fds: ``{lhs, rhs, g3}`` mappings; ``None`` mines exact single-column dependencies of train that hold on test.
+        fds: dependencies; ``None`` or ``auto`` mines exact single-column ones of train that hold on test, as ``dataset=csv`` does.
         resources: files that rules need, by name.
         metrics: what to compute; by default all of ``conf/evaluation/default.yaml``.
-        missing: texts that stand for missing cells in files, beside the empty one.
+        missing: texts that stand for missing cells, beside the empty one.
+        delimiter: between CSV cells; like all that follows up to ``strip`` as in :func:`harness.datasets.files.csv_table`.
+        header: whether a CSV file's first row has names.
+        decimal: the decimal mark where cells leave it open.
+        columns: kinds that override the inferred ones.
+        drop_columns: left out of all three tables.
+        ids: whether text that differs in every row is left out.
+        drop_text: leave out free text.
+        strip: take blanks around text away.
         seed: of the evaluation.
         anchors: folder in which anchors are kept.
         jobs: threads.
@@ -90,17 +108,33 @@ def score_tables(
     """
     from harness.metrics.evaluate import evaluate as evaluate_dataset
 
-    dataset = _dataset(train, test, target, task, ("", *missing))
-    if condition is None and target is not None and not dataset.schema[target].numeric:
-        condition = target
+    asked = Asked(
+        columns=kinds_of(columns),
+        target=target,
+        task=task,
+        keep=named_columns(target, condition, rules, fds),
+        ids=one_of(ids, ("drop", "keep"), "ids"),
+        drop_text=drop_text,
+        strip=strip,
+        decimal=None if decimal is None else one_of(decimal, (".", ","), "decimal"),
+        prefix="",
+    )
+    if target is None and task is not None:
+        raise TabOrderError(f"task={task} needs a target: give target=COLUMN.")
+    reading = Reading(
+        name_list(missing, "missing"), delimiter=delimiter, header=header, drop=name_list(drop_columns, "drop_columns")
+    )
+    real = read_real(train, test, asked, reading)
+    schema, held_out = real.understood.schema, real.test
+    assert held_out is not None
     dataset = assemble(
-        "scored", dataset.schema, dataset.train, dataset.test,
-        rules=rules, fds=_mined(dataset) if fds is None else fds, condition=condition, resources=resources,
+        "scored", schema, real.train, held_out,
+        rules=rules, fds=AUTO if fds is None else fds, condition=condition or AUTO, resources=resources, notes=real.notes,
+        prefix="",
     )  # fmt: skip
-    parse_rules(dataset.rules, dataset.schema, dataset.resources)  # an ill-formed rule should not cost minutes
-    made = synthetic if isinstance(synthetic, pd.DataFrame) else read_text(synthetic, missing=("", *missing)).frame()
+    made = reconcile(reading.read(synthetic, "synthetic"), real.understood.table, schema, real.understood.dropped)
     try:
-        table, invalid = conform(made, dataset.schema)
+        table, invalid = conform(made.frame(), schema)
     except TabOrderError as error:
         raise TabOrderError(f"synthetic: {error}") from None
     scores = evaluate_dataset(
@@ -112,59 +146,8 @@ def score_tables(
         anchors=None if anchors is None else Path(anchors),
         jobs=jobs,
     )
-    return Scored(scores, dataset, table, invalid)
-
-
-def _dataset(train: Table, test: Table, target: str | None, task: Task | None, missing: Sequence[str]) -> Dataset:
-    """The two real tables, canonical."""
-    if isinstance(train, pd.DataFrame):
-        schema = _infer_frame_schema(train)
-        rows = _strict(train, schema, "train")
-    else:
-        text = read_text(train, missing=missing)
-        schema = infer_schema(text)
-        rows = canonical(text, schema)
-    if target is not None:
-        column = schema[target]
-        schema = Schema(schema.columns, target, task or infer_task(column, rows[target].dropna().tolist()))
-    elif task is not None:
-        raise TabOrderError(f"task={task} needs a target: give target=COLUMN.")
-    held_out = (
-        _strict(test, schema, "test")
-        if isinstance(test, pd.DataFrame)
-        else canonical(read_text(test, missing=missing), schema)
-    )
-    return Dataset("scored", schema, rows, held_out, checksum="")
-
-
-def _infer_frame_schema(frame: pd.DataFrame) -> Schema:
-    """Kinds of a frame's columns from their cells as text, so that 1, 1.0 and "1" are inferred alike."""
-    names = [str(name) for name in frame.columns]
-    text, _ = conform(frame, Schema(tuple(Column(name, "categorical") for name in names)))
-    return Schema(tuple(infer_column(name, text[name]) for name in names))
-
-
-def _strict(frame: pd.DataFrame, schema: Schema, label: str) -> pd.DataFrame:
-    try:
-        table, invalid = conform(frame, schema)
-    except TabOrderError as error:
-        raise TabOrderError(f"{label}: {error}") from None
-    if invalid:
-        name, cells = next(iter(invalid.items()))
-        raise TabOrderError(
-            f"{label}: {cells} cells of column '{name}' are no {schema[name].kind}, as in train: mend them or make the column text."
-        )
-    return table
-
-
-def _mined(dataset: Dataset) -> list[dict[str, Any]]:
-    """Exact single-column dependencies of the training rows that test rows confirm."""
-    encoder, kept = Encoder(dataset.schema, dataset.train, dataset.test), []
-    for fd in mine(dataset.train, dataset.schema, max_lhs=1).fds:
-        found = violations(fd, dataset.train, dataset.test, dataset.schema, encoder=encoder)
-        if found.rate == 0 and (found.unseen_rate or 0.0) <= MAX_UNSEEN:
-            kept.append(fd.to_json())
-    return kept
+    notes = (*made.notes, *unseen_notes(made, real.understood.table, schema))
+    return Scored(scores, dataset, table, invalid, notes)
 
 
 def load_metrics(evaluation: str) -> list[Metric]:

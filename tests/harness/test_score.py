@@ -243,7 +243,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_two(files, capsys, mistake: str
 def test_frames_with_a_cell_of_another_kind_are_refused(files) -> None:
     test = pd.read_csv(files["test"]).astype(object)
     test.loc[0, "size"] = "big"
-    with pytest.raises(TabOrderError, match="test: 1 cells of column 'size' are no integer"):
+    with pytest.raises(TabOrderError, match="test, data row 1, column 'size': 'big' is not an integer"):
         score.evaluate(pd.read_csv(files["train"]), test, pd.read_csv(files["synthetic"]))
 
 

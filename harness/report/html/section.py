@@ -26,7 +26,7 @@ from harness.report.views.atlas import Atlas, atlas
 from harness.report.views.order import edges
 from harness.report.views.pairs import distances
 from harness.report.views.real import real_tables, without_root
-from harness.table import format_cell
+from harness.table import write_cell
 
 MOST_OVERLAYS = 24
 SAMPLE_ROWS = 6
@@ -267,7 +267,7 @@ def sample(table: pd.DataFrame, dataset: Dataset | None, count: int) -> Sample:
 
     def written(name: str, value: Any) -> str | None:
         if dataset is not None:
-            found = format_cell(dataset.schema[name], value)
+            found = write_cell(dataset.schema[name], value)
         else:
             found = None if value is None or value is pd.NA or value != value else str(value)
         return None if found is None else clipped(found, 32)

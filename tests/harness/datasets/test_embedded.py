@@ -141,7 +141,7 @@ def test_any_number_of_regions(keys: int) -> None:
         ({"train_rows": 1}, "train_rows of dataset 'r' is 1"),
         ({"condition": "nowhere"}, "unknown column 'nowhere'"),
         ({"fds": [{"lhs": "region", "rhs": "x y"}]}, "unknown column 'x y'"),
-        ({"fds": ["region"]}, "needs the keys lhs and rhs"),
+        ({"fds": ["region"]}, "is no dependency"),
         ({"max_train_rows": 1}, "max_train_rows=1"),
     ],
 )

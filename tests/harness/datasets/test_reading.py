@@ -80,8 +80,8 @@ def test_missing_cells_are_the_listed_ones(tmp_path: Path) -> None:
     assert read_text(path, missing=["NA", "x"]).frame().to_numpy().tolist() == [[None, ""], ["", None], ["na", "y"]]
     assert read_text(path, missing=[]).frame()["b"].tolist() == ["", "x", "y"]
     assert read_text(path, missing="NA").frame()["a"].tolist() == [None, "", "na"]
-    with pytest.raises(TabOrderError, match=r"missing is \[1\]: give a list of texts"):
-        read_text(path, missing=[1])  # type: ignore[list-item]
+    with pytest.raises(TabOrderError, match="give a list of texts"):
+        read_text(path, missing=[[1]])  # type: ignore[list-item]
 
 
 def test_one_column_with_a_missing_cell_keeps_its_row(tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_a_cell_longer_than_a_block(tmp_path: Path) -> None:
         (b"\n\n", "is empty"),
         (b"a,b\n", "has a header but no data rows"),
         (b"a,b", "has a header but no data rows"),
-        ("a,b\né,1\n".encode("latin-1"), "byte 0xe9 at offset 4 "),
-        (b"a\n" + b"x" * (5 << 20) + b"\xff\n", f"byte 0xff at offset {2 + (5 << 20)} "),
-        ("a,b\n1,2\n".encode("utf-16"), "byte 0xff at offset 0 "),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "byte 0x89 at offset 0 "),
-        (b"a,b\n1,\xe2\x82", "ends inside a character at offset 8"),
+        (b"a,b\n\xd7,1\n", "byte 0xd7 at offset 4 "),
+        (b"a\n" + b"x" * (5 << 20) + b"\xff\x00\n", f"byte 0xff at offset {2 + (5 << 20)} "),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], "begins as UTF-16 text but is broken"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "is a picture"),
+        (b"a,b\n1,\xe2\x82", "ends inside a character at offset 6"),
         (b"a,b,a\n1,2,3\n", r"more than one column named \['a'\]"),
         (b"a,,c, \n1,2,3,4\n", r"column \[2, 4\] has no name"),
         (b"a,b\n1,2\n3\n", "line 3: 1 cells where the header has 2"),
@@ -187,7 +187,7 @@ def test_test_columns_may_be_reordered_but_not_differ(tmp_path: Path) -> None:
         canonical(read_text(write(tmp_path / "b.csv", "n,k\n1,2\n")), schema)
 
 
-def test_parquet_types_decide_kinds(tmp_path: Path) -> None:
+def test_parquet_types_become_the_text_of_a_csv_file(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
             "float": [1.0, np.nan, 0.1],
@@ -214,7 +214,7 @@ def test_parquet_types_decide_kinds(tmp_path: Path) -> None:
     assert table["huge"].tolist() == [str(2**62), "1", "1"]
     assert table["code"].tolist() == ["01", "2", None]
     assert table["flag"].tolist() == ["True", "False", None]
-    assert table["day"].tolist() == ["2024-01-31 00:00:00", None, "2024-02-01 00:00:00"]
+    assert table["day"].tolist() == ["2024-01-31", None, "2024-02-01"]  # as pandas writes midnights into a CSV file
     pd.DataFrame({"l": [[1]]}).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(TabOrderError, match="column 'l' holds list"):
         read_text(tmp_path / "b.parquet")
