@@ -18,8 +18,6 @@ from harness.errors import TabOrderError, choices
 from harness.execution.environments import Environment, EnvironmentFailed, cache_folder, ensure
 from harness.execution.progress import CellProgress
 from harness.generator import Yield
-from harness.metrics.base import Metric
-from harness.metrics.identity import identity
 from harness.processes.isolation import Limits, Outcome, preload, run_isolated
 from harness.records import provenance as environment
 from harness.records.files import write_atomic
@@ -27,7 +25,11 @@ from harness.records.record import SCORED, Cell, Cost, Record, Score, Status, fi
 from harness.records.redaction import Redactor
 from harness.records.store import ResultStore
 from harness.seeding import derive_seed
-from harness.targets import arguments_of, build, locate, targets_of
+from harness.targets import build, locate
+
+SEEDING = 2
+"""How the seeds of a cell are derived. 2: from its base seed and the training rows' checksum, not from any name, so that two arms of
+one class differ in nothing but their parameters; raise it with the derivation, for equal keys promise equal tables."""
 
 CachePolicy = Literal["missing", "overwrite", "only"]
 How = Literal["computed", "scored", "reused", "absent"]
@@ -45,13 +47,10 @@ class Evaluation:
     metrics: tuple[Mapping[str, Any], ...]
     seed: int = 0
 
-    def build(self) -> list[Metric]:
-        """The metrics, in order."""
-        return [build(spec) for spec in self.metrics]
-
-    def identities(self, dataset: Dataset) -> list[dict[str, Any]]:
-        """:func:`harness.metrics.identity.identity` of each metric on a dataset, in order."""
-        return [identity(metric, dataset, self.seed) for metric in self.build()]
+    def identities(self) -> list[dict[str, Any]]:
+        """``{name, version, params, seed}`` of each metric, in order."""
+        made = [build(spec) for spec in self.metrics]
+        return [finite({"name": m.name, "version": m.version, "params": m.params, "seed": self.seed}) for m in made]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +126,12 @@ def generator_version(target: str) -> str:
 
 def identify(job: Job) -> Cell:
     """The cell's identity; equal ingredients give an equal key in every process."""
-    own = {"environment": job.spec["environment"]} if "environment" in job.spec else {}
-    params = {**arguments_of(job.spec), **own}
+    params = {key: value for key, value in job.spec.items() if key not in ("_target_", "_convert_")}
     params = finite(Redactor.of(job.spec).value(params))  # another key to an endpoint makes no other cell
     target = str(job.spec["_target_"])
     n_rows = job.n_rows if job.n_rows is not None else len(job.dataset.train)
-    version = "+".join(map(generator_version, targets_of(job.spec)))
-    ingredients = [job.dataset.name, job.dataset.checksum, target, params, version, job.seed, n_rows]
+    version = generator_version(target)
+    ingredients = [job.dataset.name, job.dataset.checksum, target, params, version, job.seed, n_rows, SEEDING]
     text = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, allow_nan=False)
     key = hashlib.sha256(text.encode()).hexdigest()[:8]
     return Cell(
@@ -197,7 +195,7 @@ def _left(job: Job, record: Record | None, made: Mapping[str, Any] | None) -> li
         return None
     if job.cache == "only":
         return []
-    asked = zip(job.evaluation.metrics, job.evaluation.identities(job.dataset), strict=True)
+    asked = zip(job.evaluation.metrics, job.evaluation.identities(), strict=True)
     return [spec for spec, identity in asked if identity not in record.evaluation]
 
 
@@ -265,7 +263,6 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
     except EnvironmentFailed as failure:
         lacking = dict.fromkeys(("fit_seconds", "sample_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes"))
         return {"status": "failed", "error": str(failure), "log_tail": [], **lacking}
-    purpose = (cell.dataset, cell.generator)
     payload = {
         "generator": dict(job.spec),
         "dataset_dir": str(dataset_dir.resolve()),
@@ -273,7 +270,7 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
         "n_rows": cell.n_rows,
         "threads": job.threads,
         "environment_dir": environment_dir,
-        "seeds": {stage: derive_seed(cell.seed, *purpose, stage) for stage in ("fit", "sample")},
+        "seeds": {stage: derive_seed(cell.seed, cell.dataset_checksum, stage) for stage in ("fit", "sample")},
     }
     stages: dict[str, float | None] = {}
 
@@ -282,7 +279,7 @@ def _generate(job: Job, cell: Cell, folder: Path, dataset_dir: Path, show: CellP
             stages[str(event["stage"])] = event.get("seconds")
         show.event(event)
 
-    preload(module for target in targets_of(job.spec) for module in getattr(locate(target), "preload", ()))
+    preload(getattr(locate(cell.target), "preload", ()))
     outcome = run_isolated(
         "harness.execution.stages:generate",
         payload,
@@ -358,7 +355,7 @@ def _rescore(
         "dataset_dir": str(dataset_dir.resolve()),
         "synthetic": str((folder / "synthetic.parquet").resolve()),
         "invalid": facts["result"]["invalid"],
-        "seed": job.evaluation.seed,
+        "seed": derive_seed(job.evaluation.seed, job.dataset.name, "evaluate"),
         "anchors": str(job.store.anchors.resolve()),
         "threads": job.threads,
     }
@@ -383,7 +380,7 @@ def _rescore(
         Score(**{**one, "bounds": tuple(one["bounds"]), "error": redactor.value(one["error"])})
         for one in outcome.result["scores"]
     )
-    identities = replace(job.evaluation, metrics=tuple(specs)).identities(job.dataset)
+    identities = replace(job.evaluation, metrics=tuple(specs)).identities()
     names = {score.metric for score in fresh}
     scored = replace(
         record,
