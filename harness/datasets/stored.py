@@ -75,6 +75,19 @@ def _sha256(path: Path, *_: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def save_train(dataset: Dataset, folder: Path) -> None:
+    """Write what a generator may see: ``train.parquet`` and ``schema.json``."""
+    write_atomic(folder / "train.parquet", parquet_bytes(dataset.train))
+    text = json.dumps(dataset.schema.to_json(), allow_nan=False, ensure_ascii=False)
+    write_atomic(folder / "schema.json", text.encode())
+
+
+def load_train(folder: Path) -> tuple[pd.DataFrame, Schema]:
+    """Read what :func:`save_train` wrote: the training rows and their schema."""
+    schema = Schema.from_json(json.loads((folder / "schema.json").read_text(encoding="utf-8")))
+    return pd.read_parquet(folder / "train.parquet"), schema
+
+
 def load(folder: Path) -> Dataset:
     """Read what :func:`save` wrote.
 

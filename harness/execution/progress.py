@@ -9,9 +9,11 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
+
+from harness.execution.messages import Event
 
 SHOWN = {
     "rows_per_second": "{:,.0f} rows/s",
@@ -72,7 +74,7 @@ class CellProgress:
         self, label: str, stream: TextIO | None = None, every: float = 15.0, relay: Relay | None = None
     ) -> None:
         self.label = label
-        self.listener: Callable[[Mapping[str, Any]], None] | None = None
+        self.listener: Callable[[Event], None] | None = None
         self._relay = relay
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
@@ -90,13 +92,13 @@ class CellProgress:
         self._clear()
         self._write(f"{self.label}: {text}\n")
 
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Show an event of :mod:`harness.execution.stages`."""
+    def event(self, event: Event) -> None:
+        """Show what the cell's process tells."""
         if self.listener:
             self.listener(event)
         now = time.monotonic()
-        if "stage" in event and "seconds" not in event:
-            self._stage, self._begin = str(event["stage"]), now
+        if event.begins:
+            self._stage, self._begin = event.stage, now
         live = self._terminal or self._relay is not None
         if not live and now - self._last < self._every:
             return
@@ -117,18 +119,18 @@ class CellProgress:
             self._relay.show(None)
         self._clear()
 
-    def _details(self, event: Mapping[str, Any], now: float, live: bool) -> str:
-        if "progress" not in event:
+    def _details(self, event: Event, now: float, live: bool) -> str:
+        done, total, numbers = event.done, event.total, event.numbers
+        if done is None:
             return ""
-        done, total = event.get("done"), event.get("total")
         parts = [f"{done:,.0f}/{total:,.0f}" if total else f"{done:,.0f}"]
-        if live and total and done is not None:
+        if live and total:
             parts[0] = f"{bar(done, total)} {done / total:.0%}"
-        if event["progress"] != self._stage:  # a step inside a stage, like the unpacking of a model
-            parts[0] = f"{event['progress']} {parts[0]}"
-        parts += [form.format(event[name]) for name, form in SHOWN.items() if event.get(name) is not None]
-        parts += [str(event["text"])] if event.get("text") else []
-        left = event.get("eta_seconds")  # a generator with a time budget knows better than its share of steps tells
+        if event.stage != self._stage:  # a step inside a stage, like the unpacking of a model
+            parts[0] = f"{event.stage} {parts[0]}"
+        parts += [form.format(numbers[name]) for name, form in SHOWN.items() if numbers.get(name) is not None]
+        parts += [event.text] if event.text else []
+        left = numbers.get("eta_seconds")  # a generator with a time budget knows better than its share of steps tells
         if left is None and total and done:
             left = (now - self._begin) / done * (total - done)
         if left is not None and math.isfinite(left):

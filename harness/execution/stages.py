@@ -9,24 +9,26 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from harness.datasets import stored
 from harness.errors import TabOrderError
-from harness.generator import Context, ContextAware, Describes, Sample, Yield
+from harness.execution.messages import Event, GenerateRequest, GenerateResult, Json, ScoreRequest, ScoreResult
+from harness.execution.seclusion import hide
+from harness.generator import Context, ContextAware, Describes, Generator, Sample, Yield
 from harness.processes.isolation import Emit
 from harness.records.files import parquet_bytes, write_atomic
-from harness.records.record import finite
 from harness.seeding import global_seed
 from harness.table import conform
 from harness.targets import arguments_of, build, check
 
+LEAST_SECONDS = 0.2
+"""Between two lines of progress."""
 
-def build_generator(spec: Mapping[str, Any], environment_dir: Path | None) -> Any:
+
+def build_generator(spec: Json, environment_dir: Path | None) -> Generator:
     """The generator of a spec; with an ``environment``, a stand-in that runs it there.
 
     Args:
@@ -37,11 +39,14 @@ def build_generator(spec: Mapping[str, Any], environment_dir: Path | None) -> An
         TabOrderError: when it cannot be imported, or does not take these arguments.
     """
     if not spec.get("environment"):
-        return build(spec)
+        made: Generator = build(spec)
+        return made
     check(spec)
     from harness.execution.remote_generator import RemoteGenerator
 
-    return RemoteGenerator(str(spec["_target_"]), arguments_of(spec), spec["environment"], environment_dir)
+    environment = spec["environment"]
+    assert isinstance(environment, Mapping)
+    return RemoteGenerator(str(spec["_target_"]), arguments_of(spec), environment, environment_dir)
 
 
 def use_threads(count: int) -> None:
@@ -60,17 +65,17 @@ def use_threads(count: int) -> None:
 
 @contextlib.contextmanager
 def _stage(name: str, emit: Emit) -> Iterator[None]:
-    emit({"stage": name})
+    emit(Event(name).to_json())
     begin = time.perf_counter()
     yield
-    emit({"stage": name, "seconds": time.perf_counter() - begin})
+    emit(Event(name, seconds=time.perf_counter() - begin).to_json())
 
 
 def _content(frame: pd.DataFrame) -> str:
     return hashlib.sha256(pd.util.hash_pandas_object(frame, index=True).to_numpy().tobytes()).hexdigest()
 
 
-def _as_sample(given: Any) -> Sample:
+def _as_sample(given: object) -> Sample:
     if isinstance(given, Sample):
         return given
     if isinstance(given, pd.DataFrame):
@@ -90,55 +95,53 @@ def _gpu_peak() -> int | None:
     return int(torch.cuda.max_memory_allocated())
 
 
-def generate(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
-    """Build the generator, fit it, sample, and store the synthetic table.
+def generate(payload: Json, emit: Emit) -> Json:
+    """Build the generator, fit it, sample, and leave the synthetic table in the private folder.
 
     Args:
-        payload: ``generator`` (``_target_`` and arguments), ``dataset_dir``, ``out_dir``, ``n_rows``, ``seeds`` (fit, sample),
-            ``threads``, ``environment_dir`` (of a generator with an environment of its own, else ``None``).
-        emit: receives ``{"stage": name}`` at the start, the same with ``seconds`` at the end, and progress in between.
+        payload: a :class:`GenerateRequest`.
+        emit: receives an :class:`Event` at the begin and end of each stage, and progress in between.
 
     Returns:
-        ``{"rows", "invalid", "yield", "info", "notes", "checksum", "peak_memory_bytes", "peak_gpu_memory_bytes"}``.
+        A :class:`GenerateResult`.
     """
-    use_threads(int(payload["threads"]))
-    out = Path(payload["out_dir"])
-    work = out / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    os.chdir(work)  # what a generator writes without saying where must not land in the user's folder
+    request = GenerateRequest.from_json(payload)
+    use_threads(request.threads)
+    private = Path(request.private_dir)
+    visible = hide(request.hidden, Path(request.out_dir))
+    os.chdir(private)  # what a generator writes without saying where must not land in the user's folder
     with _stage("build", emit):
-        dataset = stored.load(Path(payload["dataset_dir"]))
-        ready = payload["environment_dir"]
-        generator = build_generator(payload["generator"], None if ready is None else Path(ready))
+        train, schema = stored.load_train(private / "data")
+        ready = request.environment_dir
+        generator = build_generator(request.generator, None if ready is None else Path(ready))
         if isinstance(generator, ContextAware):
-            generator.bind(Context(work, int(payload["threads"]), _reporter(emit)))
-    notes: list[str] = []
-    train = dataset.train.copy(deep=True)
+            generator.bind(Context(private, request.threads, _reporter(emit)))
+    notes: list[str] = [] if visible is None else [visible]
     before = _content(train)
-    with _stage("fit", emit), global_seed(int(payload["seeds"]["fit"])):  # for one that leaves its seed unused
-        generator.fit(train, dataset.schema, seed=int(payload["seeds"]["fit"]))
-    if list(train.columns) != dataset.schema.names or _content(train) != before:
+    with _stage("fit", emit), global_seed(request.fit_seed):  # for one that leaves its seed unused
+        generator.fit(train, schema, seed=request.fit_seed)
+    if list(train.columns) != schema.names or _content(train) != before:
         notes.append("the generator changed the training table it was given (a copy: no other number is affected).")
-    with _stage("sample", emit), global_seed(int(payload["seeds"]["sample"])):
-        sample = _as_sample(generator.sample(int(payload["n_rows"]), seed=int(payload["seeds"]["sample"])))
+    with _stage("sample", emit), global_seed(request.sample_seed):
+        sample = _as_sample(generator.sample(request.n_rows, seed=request.sample_seed))
     notes += _unrepeatable(generator)
-    _check_rows(sample.frame, int(payload["n_rows"]))
-    frame, invalid = conform(sample.frame, dataset.schema)
+    _check_rows(sample.frame, request.n_rows)
+    frame, invalid = conform(sample.frame, schema)
     data = parquet_bytes(frame)
-    write_atomic(out / "synthetic.parquet", data)
-    return {
-        "rows": len(frame),
-        "invalid": invalid,
-        "yield": _yield(sample.yield_, len(frame)),
-        "info": finite(dict(generator.describe())) if isinstance(generator, Describes) else {},
-        "notes": notes,
-        "checksum": hashlib.sha256(data).hexdigest(),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "peak_gpu_memory_bytes": _gpu_peak(),
-    }
+    write_atomic(private / "synthetic.parquet", data)
+    return GenerateResult(
+        rows=len(frame),
+        invalid=invalid,
+        yield_=_yield(sample.yield_, len(frame)),
+        info=dict(generator.describe()) if isinstance(generator, Describes) else {},
+        notes=notes,
+        checksum=hashlib.sha256(data).hexdigest(),
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_gpu_memory_bytes=_gpu_peak(),
+    ).to_json()
 
 
-def _unrepeatable(generator: Any) -> list[str]:
+def _unrepeatable(generator: Generator) -> list[str]:
     """Why equal seeds need not give equal tables here."""
     notes = []
     if not getattr(generator, "repeatable", True):
@@ -152,10 +155,10 @@ def _unrepeatable(generator: Any) -> list[str]:
     return notes
 
 
-def _yield(given: Yield | None, rows: int) -> dict[str, Any]:
+def _yield(given: Yield | None, rows: int) -> Yield:
     if given is None:
         given = Yield(attempted=rows, accepted=rows)
-    return asdict(Yield(int(given.attempted), int(given.accepted), dict(given.rejected), given.tokens))
+    return Yield(int(given.attempted), int(given.accepted), dict(given.rejected), given.tokens)
 
 
 def _reporter(emit: Emit) -> Callable[..., None]:
@@ -164,44 +167,38 @@ def _reporter(emit: Emit) -> Callable[..., None]:
     def report(stage: str, done: float, total: float | None = None, **numbers: float) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= 0.2 or done == total:
+        if now - last >= LEAST_SECONDS or done == total:
             last = now
-            emit(
-                {
-                    "progress": stage,
-                    "done": done,
-                    "total": total,
-                    **{key: float(value) for key, value in numbers.items()},
-                }
-            )
+            known = {key: float(value) for key, value in numbers.items()}
+            emit(Event(stage, done=done, total=total, numbers=known).to_json())
 
     return report
 
 
-def score(payload: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+def score(payload: Json, emit: Emit) -> Json:
     """Score a stored table.
 
     Args:
-        payload: ``metrics`` (specs with ``_target_``), ``dataset_dir``, ``synthetic`` (path), ``invalid``, ``seed``, ``anchors``
-            (folder), ``threads``.
+        payload: a :class:`ScoreRequest`.
         emit: receives the stage.
 
     Returns:
-        ``{"scores": [...]}``: scores as mappings.
+        A :class:`ScoreResult`.
     """
-    use_threads(int(payload["threads"]))
+    request = ScoreRequest.from_json(payload)
+    use_threads(request.threads)
     from harness.metrics.evaluate import evaluate
 
     with _stage("evaluate", emit):
-        dataset = stored.load(Path(payload["dataset_dir"]))
-        synthetic, _ = conform(pd.read_parquet(payload["synthetic"]), dataset.schema)
+        dataset = stored.load(Path(request.dataset_dir))
+        synthetic, _ = conform(pd.read_parquet(request.synthetic), dataset.schema)
         scores = evaluate(
             dataset,
             synthetic,
-            metrics=[build(spec) for spec in payload["metrics"]],
-            seed=int(payload["seed"]),
-            invalid=payload["invalid"],
-            anchors=Path(payload["anchors"]),
-            jobs=int(payload["threads"]),
+            metrics=[build(spec) for spec in request.metrics],
+            seed=request.seed,
+            invalid=request.invalid,
+            anchors=Path(request.anchors),
+            jobs=request.threads,
         )
-    return {"scores": [finite(one._asdict()) for one in scores]}
+    return ScoreResult(scores=[one._asdict() for one in scores]).to_json()

@@ -44,10 +44,7 @@ def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) ->
     problems += [
         Problem(Path(table), "is missing: its scores are kept, its table is not shown.")
         for cell, scores in ((record.cell, record.scores) for record in records)
-        if scores
-        and not os.path.isfile(
-            table := f"{store.runs}/{cell.dataset}/{cell.generator}/{cell.seed}-{cell.key}/synthetic.parquet"
-        )
+        if scores and not os.path.isfile(table := f"{store.runs}/{cell.path}/synthetic.parquet")
     ]
     if not records:
         culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])

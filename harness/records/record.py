@@ -54,6 +54,16 @@ class Cell:
     key: str
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def path(self) -> str:
+        """Where it lies below ``runs/``, and what tells it from every other cell of a store."""
+        return f"{self.dataset}/{self.generator}/{self.seed}-{self.key}"
+
+    @property
+    def label(self) -> str:
+        """For people: dataset, generator and seed."""
+        return f"{self.dataset} · {self.generator} · seed {self.seed}"
+
 
 class Score(NamedTuple):
     """One number with its anchors. (A named tuple, for a leaderboard makes a million of them.)

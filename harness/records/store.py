@@ -160,8 +160,7 @@ class ResultStore:
                     cell = record.cell
                     if path.parts[-4:-1] != (cell.dataset, cell.generator, f"{cell.seed}-{cell.key}"):
                         raise TabOrderError(
-                            f"{place} tells of another cell, {cell.dataset}/{cell.generator}/{cell.seed}-{cell.key}: "
-                            "move it to that folder, or delete it."
+                            f"{place} tells of another cell, {cell.path}: move it to that folder, or delete it."
                         )
                     found.append(record)
                     if os.path.islink(table := f"{place.removesuffix('record.json')}synthetic.parquet"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from harness.execution.messages import Event
 from harness.records.record import Cell, Record
 from harness.records.store import ResultStore
 
@@ -13,7 +14,7 @@ from harness.records.store import ResultStore
 class Tracker(Protocol):
     """Told of every record after it is on disk, and, if it wants, of training while it runs."""
 
-    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Mapping[str, Any]], None] | None:
+    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Event], None] | None:
         """What to tell the events of a cell that starts now; it must return at once and never raise. ``None``: nothing."""
 
     def publish(self, record: Record, store: ResultStore, *, wait: bool = True) -> str | None:

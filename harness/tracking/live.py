@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+
+from harness.execution.messages import Event, Json
+
+SHOWN = ("loss", "rows_per_second", "epoch", "done", "total", "eta_seconds")
 
 
 class Watch:
@@ -18,22 +21,22 @@ class Watch:
 
     EVERY = 2.0
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None], identity: Mapping[str, Any]) -> None:
+    def __init__(self, tell: Callable[[Json], None], identity: Json) -> None:
         self._tell, self._identity = tell, identity
         self._begin = time.monotonic()
         self._last: float | None = None
 
-    def event(self, event: Mapping[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         """Take an event of :mod:`harness.execution.stages`; the first sign of progress opens the run."""
         now = time.monotonic()
-        if "progress" not in event or (self._last is not None and now - self._last < self.EVERY):
+        if event.done is None or (self._last is not None and now - self._last < self.EVERY):
             return
         run = {"id": self._identity["id"]}
         if self._last is None:
             self._tell({"kind": "watch", "run": {**self._identity, "config": {}}})
         self._last = now
-        names = ("loss", "rows_per_second", "epoch", "done", "total", "eta_seconds")
-        numbers = {f"live/{name}": event[name] for name in names if isinstance(event.get(name), (int, float))}
-        finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
-        values = {**finite, "live/stage": str(event["progress"]), "live/seconds": round(now - self._begin, 3)}
+        known = {**event.numbers, "done": event.done, "total": event.total}
+        numbers = {f"live/{name}": known.get(name) for name in SHOWN}
+        finite = {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
+        values = {**finite, "live/stage": event.stage, "live/seconds": round(now - self._begin, 3)}
         self._tell({"kind": "point", "run": run, "values": values})

@@ -71,7 +71,7 @@ def of_cell(record: Record, store: ResultStore, problems: list[str], *, tables: 
     if record.status not in SCORED:
         return
     cell = record.cell
-    title = f"{cell.dataset} · {cell.generator} · seed {cell.seed}"
+    title = cell.label
     yield from _of_record(record, title)
     if not tables:
         return

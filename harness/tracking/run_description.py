@@ -82,7 +82,7 @@ def identify_cell(cell: Cell, group: str | None, *tags: str) -> dict[str, Any]:
     """What names a cell's run: the same while it trains and when its record is published."""
     return {
         "id": cell_run_id(cell),
-        "name": f"{cell.dataset} · {cell.generator} · seed {cell.seed}",
+        "name": cell.label,
         "group": group,
         "job_type": "cell",
         "tags": sorted({tag[:TAG_LENGTH] for tag in (cell.dataset, cell.generator, *tags)}),

@@ -9,13 +9,14 @@ import netrc
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from harness.errors import TabOrderError, choices
+from harness.execution.messages import Event, Json
 from harness.processes.json_lines import Late, LineProcess
 from harness.records.files import write_atomic
 from harness.records.record import Cell, Record
@@ -90,7 +91,7 @@ class WandbTracker:
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)) or self.timeout <= 0:
             raise TabOrderError(f"tracker.timeout={self.timeout!r} is not a positive number of seconds.")
 
-    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Mapping[str, Any]], None] | None:
+    def watch(self, cell: Cell, sweep: str | None, store: ResultStore) -> Callable[[Event], None] | None:
         """What to tell the events of a cell while it trains: online, so that its loss can be watched.
 
         Only a view of the moment: the record decides what the run says in the end, and :meth:`publish` finishes the same run.
@@ -99,7 +100,7 @@ class WandbTracker:
         if self._resolved() == "disabled" or self._broken:
             return None
         if self._mode == "offline":
-            return lambda event: self._warm(store) if event.get("stage") == "fit" else None
+            return lambda event: self._warm(store) if event.stage == "fit" else None
         identity = identify_cell(cell, self.group or sweep)
         return Watch(lambda request: self._tell(request, store), identity).event
 
@@ -108,7 +109,7 @@ class WandbTracker:
             if self._client is None:
                 self._client = _start(self._root(store) / "wandb")
 
-    def _tell(self, request: dict[str, Any], store: ResultStore) -> None:
+    def _tell(self, request: Json, store: ResultStore) -> None:
         """Send what needs no answer, unless that would have to wait."""
         if self._mode != "online" or self._broken:
             return

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution.cell import run_cell
+from harness.execution.job import Evaluation, Job
 from harness.records.store import ResultStore
 from tests.contract.tiny_cell import MODULE, SHAPES, dataset
 

@@ -7,7 +7,8 @@ import psutil
 import pytest
 
 from harness.errors import TabOrderError
-from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution.cell import run_cell
+from harness.execution.job import Evaluation, Job
 from harness.processes.isolation import Limits
 from harness.records.store import ResultStore
 from tests.contract.tiny_cell import MODULE, SHAPES, dataset

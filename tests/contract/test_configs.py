@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 from harness.cli.sweeper import plan
 from harness.datasets import load
-from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution.cell import run_cell
+from harness.execution.job import Evaluation, Job
 from harness.experiments import OUTPUTS
 from harness.processes.isolation import Limits
 from harness.records.store import ResultStore

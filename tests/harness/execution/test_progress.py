@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from harness.execution.messages import Event
 from harness.execution.progress import CellProgress, seconds
 
 
@@ -13,11 +14,11 @@ def test_durations(value, text):
     assert seconds(value) == text
 
 
-def shown(**event):
+def shown(done, total, **numbers):
     stream = io.StringIO()
     progress = CellProgress("cell", stream, every=0.0)
-    progress.event({"stage": "fit"})
-    progress.event({"progress": "fit", **event})
+    progress.event(Event("fit"))
+    progress.event(Event("fit", done=done, total=total, numbers=numbers))
     return stream.getvalue().splitlines()[-1]
 
 

@@ -15,9 +15,10 @@ from pandas.testing import assert_frame_equal
 
 from harness.datasets import Dataset
 from harness.errors import Incompatible, TabOrderError
-from harness.execution import cell as cells
-from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution import making as making_table
+from harness.execution.cell import run_cell
 from harness.execution.environments import Environment, python_of
+from harness.execution.job import Evaluation, Job
 from harness.execution.remote_generator import RemoteCrash, RemoteError, RemoteGenerator
 from harness.execution.stages import build_generator
 from harness.generator import Context, Generator
@@ -203,7 +204,7 @@ def test_a_cell_whose_environment_cannot_be_made_says_why_and_is_tried_again(tmp
 
 def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatch):
     order = []
-    original = cells.ensure, cells.run_isolated
+    original = making_table.ensure, making_table.run_isolated
 
     def making(*given):
         folder = original[0](*given)
@@ -214,10 +215,10 @@ def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatc
         order.append(function)
         return original[1](function, *given, **named)
 
-    monkeypatch.setattr(cells, "ensure", making)
-    monkeypatch.setattr(cells, "run_isolated", limited)
+    monkeypatch.setattr(making_table, "ensure", making)
+    monkeypatch.setattr(making_table, "run_isolated", limited)
     assert cell("works", tmp_path).status == "ok"
-    assert order == ["made", "harness.execution.stages:generate", "harness.execution.stages:score"]
+    assert order == ["made", "harness.execution.stages:generate"]
 
 
 def test_the_process_there_dies_with_the_process_here(tmp_path):

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from harness.errors import TabOrderError
+from harness.execution.messages import Event
 from harness.tracking import NoTracker, WandbTracker
 from harness.tracking.artifacts import artifact_name
 from harness.tracking.live import Watch
@@ -294,10 +295,10 @@ def test_training_is_watched_live_and_finished_from_the_record_in_the_same_run(r
         monkeypatch.setattr(Watch, "EVERY", 0.0)
         tracker = WandbTracker()
         tell = tracker.watch(record.cell, "night", store)
-        tell({"stage": "fit"})
+        tell(Event("fit"))
         assert tracker._client is None  # nothing has trained yet: a mistake would leave no run
         for done in (1, 2, 3):
-            tell({"progress": "fit", "done": done, "total": 3, "loss": 3.0 / done, "eta_seconds": float("nan")})
+            tell(Event("fit", done=done, total=3, numbers={"loss": 3.0 / done, "eta_seconds": float("nan")}))
         run = cell_run_id(record.cell)
         wait_for(lambda: "live/loss" in json.dumps(server.streams.get(run, {})))  # before there is any result
         assert tracker.publish_cell(record, store).how == "online"
@@ -323,11 +324,11 @@ def wait_for(condition, seconds=60):
 def test_offline_the_client_starts_while_the_cell_trains_and_no_run_is_open(record, store):
     tracker = WandbTracker(mode="offline")
     tell = tracker.watch(record.cell, None, store)
-    tell({"stage": "build"})
+    tell(Event("build"))
     assert tracker._client is None
-    tell({"stage": "fit"})
+    tell(Event("fit"))
     client = tracker._client
-    tell({"progress": "fit", "done": 1, "total": 2, "loss": 1.0})
+    tell(Event("fit", done=1, total=2, numbers={"loss": 1.0}))
     assert publish(tracker, record, store) is None
     (run,) = offline_runs(store.root)
     assert client is not None
@@ -346,7 +347,7 @@ def test_watching_without_a_server_does_not_wait_and_publishing_knows(tmp_path, 
         tell = tracker.watch(record.cell, "night", store)
         started = time.monotonic()
         for done in range(5000):  # more than a pipe holds
-            tell({"progress": "fit", "done": done, "total": 5000, "loss": 1.0})
+            tell(Event("fit", done=done, total=5000, numbers={"loss": 1.0}))
         assert time.monotonic() - started < 5
         note = publish(tracker, record, store)
     assert "W&B did not take the run" in note
@@ -358,11 +359,11 @@ def test_a_stopped_client_never_blocks_the_cell(record, store, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     tracker = WandbTracker(timeout=2)
     tell = tracker.watch(record.cell, "night", store)
-    tell({"progress": "fit", "done": 0, "total": 5000, "loss": 1.0})
+    tell(Event("fit", done=0, total=5000, numbers={"loss": 1.0}))
     os.kill(tracker._client.pid, signal.SIGSTOP)
     try:
         for done in range(5000):
-            tell({"progress": "fit", "done": done, "total": 5000, "loss": 1.0})
+            tell(Event("fit", done=done, total=5000, numbers={"loss": 1.0}))
     finally:
         tracker._client.kill()
 
