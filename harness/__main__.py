@@ -1,4 +1,7 @@
-"""``python -m harness``: compose a configuration with Hydra, run it, report. Exit code 0: all cells have results; 1: some failed; 2: a mistake in the command or the data; 130: interrupted."""
+"""``python -m harness``: compose a configuration with Hydra, run it, report.
+
+Exit code 0: all cells have results; 1: some failed; 2: a mistake in the command or the data; 130: interrupted.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ import os
 import sys
 import time
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 # hydra/launcher/*.yaml stand where the plug-ins have configurations of the same names; Hydra remarks on it every time.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against", category=UserWarning)
 
 
-def task(config: Any) -> None:
+def task(config: DictConfig) -> None:
     """One job; what it needs is imported here, so that ``--help`` does not wait for it."""
     from harness.cli.job import run
 
@@ -20,24 +26,23 @@ def task(config: Any) -> None:
 
 
 def main() -> int:
-    """The command line."""
+    """The command line; returns its exit code."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises, and errors are worded here
     os.environ["TABORDER_RUN_ID"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     import hydra
 
     from harness.__main__ import task  # by its importable name: workers of a sweep receive it
-    from harness.cli import ending as console
-    from harness.cli import mistakes as explain
-    from harness.cli import sweeper as grids
+    from harness.cli import command, mistakes, sweeper
+    from harness.cli.session import Session
 
-    command = hydra.main(version_base="1.3", config_path=str(explain.CONF), config_name="config")(task)
+    run = hydra.main(version_base="1.3", config_path=str(mistakes.CONF), config_name="config")(task)
 
-    def checked() -> None:
-        grids.register()
-        sys.argv[1:] = explain.checked(sys.argv[1:])
-        command()
+    def launch() -> None:
+        sweeper.register()
+        sys.argv[1:] = mistakes.checked(sys.argv[1:] or ["--help"])
+        run()
 
-    return console.guarded(checked)
+    return command.main(Session(words=tuple(sys.argv[1:])), launch)
 
 
 if __name__ == "__main__":

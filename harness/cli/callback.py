@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.display import SweepDisplay, overall
 from harness.cli.outcomes import Finished, read_outcomes
+from harness.cli.session import TOTAL_VARIABLE, current, total_cells
 from harness.errors import TabOrderError, choices
+from harness.execution.messages import Json
 from harness.records.files import write_atomic
 from harness.records.redaction import Redactor
 
-TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
 BEGIN_VARIABLE = "TABORDER_SWEEP_BEGIN"
 NAME_VARIABLE = "TABORDER_SWEEP_NAME"
 
@@ -46,65 +47,49 @@ def pace(folder: Path) -> str:
     return overall(done, int(os.environ.get(TOTAL_VARIABLE, done)), time.time() - begin)
 
 
-DISPLAYS: list[SweepDisplay] = []
-"""What draws sweeps on the terminal."""
-
-
-def stop_displays() -> None:
-    """Give the terminal back."""
-    while DISPLAYS:
-        DISPLAYS.pop().stop()
-
-
-STARTED: list[Path] = []
-"""Folders of the sweeps begun in this process."""
-
-CONFIGS: list[DictConfig] = []
-"""Their configurations."""
-
-FINISHED: list[Finished] = []
-"""What the callback saw in this process; the command line reads it after Hydra returns."""
-
-
 class SweepCallback(Callback):
     """Counts the jobs before a sweep and collects their outcomes after it."""
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Check what is wanted at the end, make the number of jobs known to the jobs, and draw them on a terminal."""
         for name in config.get("outputs") or []:
             from harness.experiments import OUTPUTS
 
             if name not in OUTPUTS:
                 raise TabOrderError(choices(name, OUTPUTS, "experiment output"))
-        folder = Path(config.hydra.sweep.dir)
-        STARTED.append(folder)
-        CONFIGS.append(config)
+        session, folder = current(), Path(config.hydra.sweep.dir)
+        session.folder, session.config = folder, config
         if "grids" not in config.hydra.sweeper:  # harness.cli.sweeper counts its own
             os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
         os.environ[BEGIN_VARIABLE] = str(time.time())
         os.environ[NAME_VARIABLE] = name_of(config.hydra.overrides.task)
         if sys.stderr.isatty():
-            DISPLAYS.append(SweepDisplay(folder, lambda: int(os.environ.get(TOTAL_VARIABLE, 0))))
-            DISPLAYS[-1].start()
+            session.display = SweepDisplay(folder, lambda: total_cells() or 0)
+            session.display.start()
 
-    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+    def on_job_start(self, config: DictConfig, **_: object) -> None:
         """Take secrets that were typed on the command line out of the configuration that Hydra has just written."""
         _redact(Path(config.hydra.sweep.dir) / "multirun.yaml")
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_end(self, config: DictConfig, **_: object) -> None:
         """Collect."""
-        FINISHED.append(collect(config))
+        current().stop_display()
+        current().finished = collect(config)
 
 
 def collect(config: DictConfig) -> Finished:
     """What the jobs of a sweep have left until now."""
-    from omegaconf import OmegaConf
-
-    stop_displays()
     folder = Path(config.hydra.sweep.dir)
-    task = {key: OmegaConf.select(config, key) for key in ("store.root", "output", "outputs")}
-    task["tracker"] = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else None
-    return Finished(read_outcomes(folder), int(os.environ[TOTAL_VARIABLE]), task, folder)
+    tracker = OmegaConf.to_container(config.tracker, resolve=True) if config.get("tracker") else None
+    return Finished(
+        outcomes=read_outcomes(folder),
+        total=total_cells() or 0,
+        folder=folder,
+        store=Path(config.store.root),
+        output=Path(config.output),
+        outputs=tuple(config.get("outputs") or ()),
+        tracker=cast(Json, tracker) if isinstance(tracker, dict) else None,
+    )
 
 
 @cache

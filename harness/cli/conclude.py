@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.outcomes import JobOutcome, cell_name
+from harness.cli.outcomes import JobOutcome
 from harness.errors import TabOrderError
 from harness.experiments import OUTPUTS, draw
 from harness.experiments.study import Study
@@ -17,7 +17,7 @@ from harness.records.store import ResultStore
 from harness.report.leaderboard_files import write
 
 if TYPE_CHECKING:
-    from harness.cli.sweeper import Plan
+    from harness.cli.outcomes import Plan
 
 
 MOST_WORKERS = 4
@@ -60,7 +60,7 @@ def _conclude(name: str, cells: frozenset[str | None], store: ResultStore, folde
     """One experiment's files; returns its leaderboard and its answer as text, or why there is none."""
 
     def keep(record: Record) -> bool:
-        return cell_name(record.cell) in cells
+        return record.cell.path in cells
 
     said = ""
     try:

@@ -1,23 +1,16 @@
-"""What the command line says at its end: one sentence for a mistake; after a sweep, everything one wants to know next."""
+"""What the command line says at its end: after a sweep, everything one wants to know next."""
 
 from __future__ import annotations
 
-import errno
-import os
 import shlex
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from typing import TYPE_CHECKING
 
 from harness.cli.mistakes import explain
-from harness.cli.signals import interruptible
+from harness.cli.session import Session, total_cells
 from harness.commands import MISTAKE, say
 from harness.errors import TabOrderError
 from harness.records.redaction import Redactor
@@ -26,92 +19,43 @@ if TYPE_CHECKING:  # `--help` ends without them
     from harness.cli.outcomes import Finished, JobOutcome
     from harness.records.store import ResultStore
 
-NO_LAUNCHER = "this launcher's package is not installed; hydra/launcher=ray needs hydra-ray-launcher, in an environment of its own (README, Run on a cluster)"
-
-MISTAKES = (TabOrderError, HydraException, OmegaConfBaseException)
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 MOST_NAMED = 20
 """Failed cells named one by one; the rest are counted."""
 
 
-def _launcher_failed(error: Exception) -> int:
-    """A launcher that cannot run, or lost a worker: one sentence, and the sweep's end as far as it came."""
-    _stop_displays()
-    if "Unknown plugin class" in str(error):
-        return say(f"{NO_LAUNCHER} ({error}).", MISTAKE)
-    sweep = _loaded("harness.cli.callback")
-    if not sweep or not sweep.CONFIGS:
-        raise error
-    traceback.print_exception(error)
-    say(
-        f"the launcher stopped early ({type(error).__name__}); jobs already submitted may still run. The same command goes on from here.",
-        1,
-    )
-    return max(1, _finish(sweep.collect(sweep.CONFIGS[-1])))
-
-
-def guarded(task: Callable[[], Any]) -> int:
-    """Run Hydra's entry point and return the exit code."""
-    try:
-        with interruptible():
-            task()
-    except KeyboardInterrupt as error:
-        _stop_displays()
-        return _interrupted(getattr(error, "number", signal.SIGINT))
-    except MISTAKES as error:
-        _stop_displays()
-        if sweep := _loaded("harness.cli.callback"):
-            from harness.cli import outcomes
-
-            for folder in sweep.STARTED:
-                outcomes.discard_if_empty(folder)
-        return say(explain(error), MISTAKE)
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except OSError as error:
-        if error.errno not in UNWRITABLE:
-            return _launcher_failed(error)
-        sentence = f"{error.filename} cannot be written ({error.strerror}): give another place with store.root=DIR."
-        return say(sentence, MISTAKE)
-    except Exception as error:  # of a launcher: what cells do never gets here
-        return _launcher_failed(error)
-    finally:
-        _stop_displays()
-    app, sweep = _loaded("harness.cli.job"), _loaded("harness.cli.callback")
-    if app and app.MISTAKES:
-        return say(explain(app.MISTAKES[-1]), MISTAKE)
-    if sweep and sweep.FINISHED:
-        return _finish(sweep.FINISHED[-1])
-    if app and app.SINGLE:
-        return _finish_one(app.SINGLE[-1])
+def conclude_session(session: Session) -> int:
+    """Say how it ended; the exit code."""
+    if session.mistake is not None:
+        return say(explain(session.mistake), MISTAKE)
+    if session.finished is not None:
+        return _finish(session, session.finished)
+    if session.outcome is not None:
+        return _finish_one(session.outcome)
     return 0
 
 
-def _loaded(name: str) -> ModuleType | None:
-    return sys.modules.get(name)
+def discard_empty(session: Session) -> None:
+    """Remove the folder of a sweep that ended before any job did."""
+    if session.folder is not None:
+        from harness.cli.outcomes import discard_if_empty
+
+        discard_if_empty(session.folder)
 
 
-def _interrupted(number: int) -> int:
+def interrupted(session: Session, number: int) -> int:
+    """Say how far a sweep came and how it goes on; the exit code is 128 + the signal."""
     counts = ""
-    sweep = _loaded("harness.cli.callback")
-    if sweep and sweep.STARTED:
-        from harness.cli import outcomes
+    if session.folder is not None:
+        from harness.cli.outcomes import read_outcomes
 
-        folder = sweep.STARTED[-1]
-        counts = f" after {len(outcomes.read_outcomes(folder))} of {os.environ.get(sweep.TOTAL_VARIABLE, '?')} cells"
-        outcomes.discard_if_empty(folder)
-    again = Redactor().text(f"python -m harness {shlex.join(sys.argv[1:])}".strip())
-    name = signal.Signals(number).name
+        counts = f" after {len(read_outcomes(session.folder))} of {total_cells() or '?'} cells"
+        discard_empty(session)
+    again = Redactor().text(f"python -m harness {shlex.join(session.words)}".strip())
     sentence = (
-        f"interrupted by {name}{counts}; finished cells are kept, and the same command goes on from there: {again}"
+        f"interrupted by {signal.Signals(number).name}{counts}; finished cells are kept, "
+        f"and the same command goes on from there: {again}"
     )
     return say(sentence, 128 + number)
-
-
-def _stop_displays() -> None:
-    if sweep := _loaded("harness.cli.callback"):
-        sweep.stop_displays()
 
 
 def _finish_one(outcome: JobOutcome) -> int:
@@ -120,47 +64,53 @@ def _finish_one(outcome: JobOutcome) -> int:
     return 0 if outcome.status in SCORED else 1
 
 
-def _finish(done: Finished) -> int:
-    from harness import experiments
-    from harness.cli import sweeper as grids
-    from harness.cli.conclude import conclude
-    from harness.cli.outcomes import numbered_outcomes, summary
+def _finish(session: Session, done: Finished) -> int:
+    from harness.cli.outcomes import summary
     from harness.records.store import ResultStore
-    from harness.report.leaderboard_files import write
 
     invalid = [one for one in done.outcomes if one.status == "invalid"]
     if invalid and len(invalid) == len(done.outcomes):
         return say(f"no cell could run: {invalid[0].error}", MISTAKE)
-    store, output = ResultStore(done.config["store.root"]), Path(done.config["output"])
-    code = 1 if done.failed else 0
-    try:
-        if grids.PLANS:
-            for said in conclude(grids.PLANS[-1], numbered_outcomes(done.folder), store, output):
-                print(said, flush=True)
-        else:
-            print(write(store, output), flush=True)
-        for name in done.config["outputs"] or []:
-            print(f"{name}: {experiments.write(name, store, output)}", flush=True)
-    except TabOrderError as error:
-        code = say(str(error), 1)
-    parts = grids.PLANS[-1].parts if grids.PLANS else {}
-    folders = [output] if len(parts) < 2 else [output / name for name in parts]
+    store = ResultStore(done.store)
+    code = max(int(done.failed), _written(session, done, store))
+    parts = session.plan.parts if session.plan else {}
+    folders = [done.output] if len(parts) < 2 else [done.output / name for name in parts]
     for folder in folders:
         _track(done, store, folder)
     print("\n".join([*failures(done.outcomes, store), *files(store, folders)]))
     if done.failed:
-        print(f"Run the cells without a result again (finished ones are reused):\n  {again(sys.argv[1:])}")
+        print(f"Run the cells without a result again (finished ones are reused):\n  {again(session.words)}")
     print(summary(done.outcomes, done.total), flush=True)
     return code
 
 
+def _written(session: Session, done: Finished, store: ResultStore) -> int:
+    """Write and print leaderboard, tables and answers; 1 where something could not be."""
+    from harness import experiments
+    from harness.cli.conclude import conclude
+    from harness.cli.outcomes import numbered_outcomes
+    from harness.report.leaderboard_files import write
+
+    try:
+        if session.plan is not None:
+            for said in conclude(session.plan, numbered_outcomes(done.folder), store, done.output):
+                print(said, flush=True)
+        else:
+            print(write(store, done.output), flush=True)
+        for name in done.outputs:
+            print(f"{name}: {experiments.write(name, store, done.output)}", flush=True)
+    except TabOrderError as error:
+        return say(str(error), 1)
+    return 0
+
+
 def _track(done: Finished, store: ResultStore, folder: Path) -> None:
     """Mirror a leaderboard where its cells went."""
-    from harness.cli.job import tracker_of
+    from harness.cli.settings import tracker_of
 
     if not (folder / "leaderboard.csv").is_file() or all(one.how == "reused" for one in done.outcomes):
         return  # as with cells: nothing is new
-    note = tracker_of(done.config["tracker"]).publish_board(store, folder)
+    note = tracker_of(done.tracker).publish_board(store, folder)
     if note:
         print(note, file=sys.stderr)
 

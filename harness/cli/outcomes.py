@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.records.files import write_atomic
-from harness.records.record import SCORED, Cell
+from harness.records.record import SCORED
 from harness.records.redaction import Redactor
 
 
@@ -25,7 +24,7 @@ class JobOutcome:
         status: a record's status; ``absent`` (``cache=only``), ``invalid`` (a user's mistake) or ``error`` (a defect of the harness).
         how: ``computed``, ``scored``, ``reused`` or ``absent``.
         error: one sentence, or ``None``.
-        cell: :func:`cell_name`, or ``None`` when no cell was reached.
+        cell: its path (:attr:`harness.records.record.Cell.path`), or ``None`` when no cell was reached.
     """
 
     label: str
@@ -43,19 +42,27 @@ class JobOutcome:
             print(f"{self.label}: {path} cannot be written ({error.strerror})", file=sys.stderr, flush=True)
 
 
-def cell_name(cell: Cell) -> str:
-    """What tells a cell from every other one of its store."""
-    return f"{cell.dataset}/{cell.generator}/{cell.seed}-{cell.key}"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A sweep that has ended: its outcomes and its configuration."""
+    """A sweep that has ended.
+
+    Attributes:
+        outcomes: of its jobs, in order.
+        total: how many jobs it had.
+        folder: where their outcomes lie.
+        store: root of the store.
+        output: where leaderboard and tables go.
+        outputs: research questions to answer at the end.
+        tracker: the tracker's spec, or ``None``.
+    """
 
     outcomes: tuple[JobOutcome, ...]
     total: int
-    config: Mapping[str, Any]
     folder: Path
+    store: Path
+    output: Path
+    outputs: tuple[str, ...] = ()
+    tracker: Mapping[str, object] | None = None
 
     @property
     def failed(self) -> bool:
@@ -98,3 +105,19 @@ def discard_if_empty(folder: Path) -> None:
                 parent.rmdir()
             except OSError:
                 return
+
+
+Job = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a sweep, and which of them each experiment needs.
+
+    Attributes:
+        jobs: overrides of each job, by number.
+        parts: numbers of the jobs of each experiment; one entry unless experiments are run together.
+    """
+
+    jobs: tuple[Job, ...]
+    parts: Mapping[str, frozenset[int]]

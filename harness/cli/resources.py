@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -32,7 +31,7 @@ class Share:
     bounded: bool = True
 
 
-def share_of(launcher: Mapping[str, Any], multirun: bool = True) -> Share:
+def share_of(launcher: Mapping[str, object], multirun: bool = True) -> Share:
     """Divide this machine as the launcher does.
 
     Args:
@@ -42,24 +41,37 @@ def share_of(launcher: Mapping[str, Any], multirun: bool = True) -> Share:
     kind = str(launcher.get("_target_", "")).rpartition(".")[2] if multirun else ""
     cpus, memory = available_cpus(), 0.9 * available_memory() / 2**30
     if kind == "SlurmLauncher":  # one task per cell, on CPUs and memory of its own
-        granted = int(os.environ.get("SLURM_CPUS_PER_TASK") or launcher.get("cpus_per_task") or 1)
-        asked = launcher.get("mem_gb")
-        return Share(1, max(1, min(cpus, granted)), min(memory, 0.9 * asked) if asked else memory)
+        granted = _whole(os.environ.get("SLURM_CPUS_PER_TASK") or launcher.get("cpus_per_task"), 1)
+        asked = _number(launcher.get("mem_gb"), memory / 0.9)
+        return Share(1, max(1, min(cpus, granted)), min(memory, 0.9 * asked))
     if kind == "JoblibLauncher":  # joblib's meaning: -1 all CPUs, -2 all but one
-        count = int(launcher.get("n_jobs", -1))
+        count = _whole(launcher.get("n_jobs"), -1)
         workers = count if count > 0 else max(1, cpus + 1 + count)
         return Share(workers, max(1, cpus // workers), memory / workers)
     if kind == "LocalLauncher":
-        each = max(1, int(launcher.get("cpus_per_task") or 1))
+        each = max(1, _whole(launcher.get("cpus_per_task"), 1))
         workers = max(1, cpus // each)
         return Share(workers, min(cpus, each), memory / workers, bounded=False)
     if kind == "RayLauncher":
-        ray: Mapping[str, Any] = launcher.get("ray") or {}
-        cpus = int((ray.get("init") or {}).get("num_cpus") or cpus)
-        one = float((ray.get("remote") or {}).get("num_cpus") or 1)
+        ray = _part(launcher, "ray")
+        cpus = _whole(_part(ray, "init").get("num_cpus"), cpus)
+        one = _number(_part(ray, "remote").get("num_cpus"), 1.0)
         workers = max(1, int(cpus / one))
         return Share(workers, max(1, int(one)), memory / workers)
     return Share(1, cpus, memory)
+
+
+def _whole(value: object, default: int) -> int:
+    return int(value) if isinstance(value, (int, float, str)) and value else default
+
+
+def _number(value: object, default: float) -> float:
+    return float(value) if isinstance(value, (int, float, str)) and value else default
+
+
+def _part(node: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = node.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 @contextmanager

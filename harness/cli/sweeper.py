@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -20,30 +18,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from harness.cli.callback import TOTAL_VARIABLE
+from harness.cli.outcomes import Job, Plan
+from harness.cli.session import TOTAL_VARIABLE, current
 from harness.errors import TabOrderError
 
-Grids = Mapping[str, Mapping[str, Any]]
-Job = tuple[str, ...]
+Grids = Mapping[str, Mapping[str, object]]
 
 NAMESPACE = "hydra_plugins.taborder"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The jobs of a sweep, and which of them each experiment needs.
-
-    Attributes:
-        jobs: overrides of each job, by number.
-        parts: numbers of the jobs of each experiment; one entry unless experiments are run together.
-    """
-
-    jobs: tuple[Job, ...]
-    parts: Mapping[str, frozenset[int]]
-
-
-PLANS: list[Plan] = []
-"""Plans of the sweeps begun in this process; the command line reads the last one after Hydra returns."""
 
 
 def expand(grids: Grids, arguments: Sequence[str] = ()) -> list[Job]:
@@ -99,7 +80,7 @@ class GridSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> list[list[object]]:
         """Plan the jobs and run them."""
         assert self.config is not None
         assert self.launcher is not None
@@ -108,7 +89,7 @@ class GridSweeper(Sweeper):
         else:
             parts = {str(self.config.hydra.runtime.choices.experiment): self.grids}
         made = plan(parts, arguments)
-        PLANS.append(made)
+        current().plan = made
         os.environ[TOTAL_VARIABLE] = str(len(made.jobs))
         self.validate_batch_is_legal(made.jobs)
         done = self.launcher.launch(made.jobs, initial_job_idx=0)
@@ -125,7 +106,7 @@ class GridSweeper(Sweeper):
         return _plain(config.hydra.sweeper.grids)
 
 
-def _plain(grids: Any) -> Grids:
+def _plain(grids: DictConfig | Grids | None) -> Grids:
     found: Grids = OmegaConf.to_container(grids, resolve=True) if isinstance(grids, DictConfig) else grids or {}  # type: ignore[assignment]
     return found
 

@@ -21,7 +21,7 @@ from harness.processes.isolation import Limits
 from harness.records.record import Cell, finite
 from harness.records.redaction import Redactor
 from harness.records.store import ResultStore
-from harness.targets import build, locate
+from harness.targets import arguments_of, build, locate, targets_of
 
 SEEDING = 2
 """How the seeds of a cell are derived. 2: from its base seed and the dataset's checksum, not from any name, so that two arms of one
@@ -125,11 +125,12 @@ class Job:
     @cached_property
     def cell(self) -> Cell:
         """The cell's identity; equal ingredients give an equal key in every process."""
-        params = {key: value for key, value in self.spec.items() if key not in ("_target_", "_convert_")}
+        own = {"environment": self.spec["environment"]} if "environment" in self.spec else {}
+        params = {**arguments_of(self.spec), **own}
         params = finite(self.redactor.value(params))  # another key to an endpoint makes no other cell
         target = str(self.spec["_target_"])
         n_rows = self.n_rows if self.n_rows is not None else len(self.dataset.train)
-        version = generator_version(target)
+        version = "+".join(map(generator_version, targets_of(self.spec)))
         data = self.dataset
         ingredients = [data.name, data.checksum, target, params, version, self.seed, n_rows, SEEDING]
         text = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, allow_nan=False)

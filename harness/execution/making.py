@@ -20,7 +20,7 @@ from harness.records.files import write_atomic
 from harness.records.record import SCORED, Status
 from harness.records.store import FOLDERS
 from harness.seeding import derive_seed
-from harness.targets import locate
+from harness.targets import locate, targets_of
 
 
 def stored_generation(folder: Path) -> Generation | None:
@@ -54,7 +54,7 @@ def make_table(job: Job, show: CellProgress) -> Generation:
             stages[event.stage] = event.seconds
         show.event(event)
 
-    preload(getattr(locate(job.cell.target), "preload", ()))
+    preload(module for target in targets_of(job.spec) for module in getattr(locate(target), "preload", ()))
     outcome = run_isolated(
         "harness.execution.stages:generate",
         request.to_json(),

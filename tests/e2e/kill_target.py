@@ -3,7 +3,8 @@
 import sys
 import time
 
-from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution.cell import run_cell
+from harness.execution.job import Evaluation, Job
 from harness.records.store import ResultStore
 from tests.contract.bad_generators import Good
 from tests.contract.tiny_cell import SHAPES, dataset

@@ -12,7 +12,8 @@ import pytest
 
 from harness.datasets import stored
 from harness.errors import TabOrderError
-from harness.execution.cell import Evaluation, Job, run_cell
+from harness.execution.cell import run_cell
+from harness.execution.job import Evaluation, Job
 from harness.records.record import Record
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import write

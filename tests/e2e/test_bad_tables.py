@@ -13,8 +13,6 @@ import pandas as pd
 import pytest
 
 from harness.__main__ import main
-from harness.cli import callback as sweep
-from harness.cli import job as app
 from harness.datasets.writing import write_csv
 from harness.table import Schema
 
@@ -37,8 +35,6 @@ def harness(tmp_path, monkeypatch, capfd):
     """
 
     def call(*words):
-        for seen in (app.SINGLE, app.MISTAKES, sweep.STARTED, sweep.FINISHED):
-            seen.clear()
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(
             sys, "argv", ["harness", "tracker=none", "dataset=csv", f"dataset.train={tmp_path}/train.csv", *words]

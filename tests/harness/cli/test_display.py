@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.cli.display import FOLDER_VARIABLE, Relay, SweepDisplay, overall
+from harness.execution.messages import Event
 from harness.execution.progress import CellProgress
 
 
@@ -45,9 +46,9 @@ def test_cells_scroll_by_above_one_line_a_running_cell_and_one_for_the_sweep(dis
     first, second = Relay.wanted(), Relay.wanted()
     second._now = second._now.with_name("~other.now")
     one, two = CellProgress("[1/4] a", relay=first), CellProgress("[2/4] b", relay=second)
-    one.event({"stage": "fit"})
-    one.event({"progress": "fit", "done": 5, "total": 10, "loss": 0.5})
-    two.event({"stage": "sample"})
+    one.event(Event("fit"))
+    one.event(Event("fit", done=5, total=10, numbers={"loss": 0.5}))
+    two.event(Event("sample"))
     board.draw()
     shown = screen(stream.getvalue())
     assert re.fullmatch(r"\[1/4\] a: fit \|██████ *\| 50% · loss 0.5000 · ETA [\d.]+ s · [\d.]+ s", shown[0])

@@ -6,8 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from harness.cli.conclude import conclude
-from harness.cli.outcomes import JobOutcome, cell_name
-from harness.cli.sweeper import Plan
+from harness.cli.outcomes import JobOutcome, Plan
 from harness.errors import TabOrderError
 from harness.experiments import OUTPUTS, write
 from harness.experiments.__main__ import main
@@ -348,7 +347,7 @@ def test_order_budget_compares_equal_budgets(tmp_path):
 def test_experiments_run_together_are_written_from_their_own_cells(tmp_path):
     made = [chain(b, 0, order, seed, 0.1) for b in (1, 5) for order in ("fd", "random") for seed in (0, 1, 2)]
     store = make_store(tmp_path / "s", [*made, *records()], tables=False)
-    outcomes = {i: JobOutcome("x", "ok", "computed", None, cell_name(one.cell)) for i, one in enumerate(made)}
+    outcomes = {i: JobOutcome("x", "ok", "computed", None, one.cell.path) for i, one in enumerate(made)}
     parts = {"difficulty_statistic": frozenset(range(12)), "rq2": frozenset(range(6))}
     said = list(conclude(Plan(((),) * 12, parts), outcomes, store, tmp_path / "o"))
     assert [one.partition(":")[0] for one in said] == ["# difficulty_statistic", "# rq2"]
