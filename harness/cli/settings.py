@@ -21,7 +21,7 @@ from harness.execution.messages import Json
 from harness.processes.isolation import Limits
 from harness.records.files import safe_name
 from harness.records.store import ResultStore
-from harness.targets import build, check
+from harness.targets import build, check, wrapped
 from harness.tracking import NoTracker, Tracker
 
 PLACES = ("_target_", "mirror", "cache_dir", "rules", "fds", "train", "test", "files", "resources", "url_base")
@@ -42,13 +42,14 @@ def job_of(config: DictConfig) -> Job:
     choices = HydraConfig.get().runtime.choices
     share, limits = own_share(), _mapping(plain, "limits")
     memory = share.memory_gib if limits["memory_gib"] == "auto" else limits["memory_gib"]
-    generator, data = _mapping(plain, "generator"), _mapping(plain, "dataset")
+    generator = wrapped(_mapping(plain, "generator"), _mapping(plain, "repairs"))
+    data = _mapping(plain, "dataset")
     check(generator)
     return Job(
         evaluation=_evaluation(_mapping(plain, "evaluation")),
         threads=_threads(limits["threads"], share),
         dataset=_dataset(data),
-        generator=safe_name(str(plain["generator_name"] or choices["generator"]), "generator"),
+        generator=safe_name(_generator_name(plain), "generator"),
         spec=generator,
         seed=_integer(plain["seed"], "seed"),
         n_rows=None if plain["n_rows"] is None else _integer(plain["n_rows"], "n_rows"),
@@ -76,8 +77,14 @@ def plain_of(config: DictConfig) -> Json:
 
 def label_of(config: DictConfig) -> str:
     """``dataset · generator · seed`` as configured."""
-    choices = HydraConfig.get().runtime.choices
-    return f"{choices['dataset']} · {config.generator_name or choices['generator']} · seed {config.seed}"
+    dataset = HydraConfig.get().runtime.choices["dataset"]
+    return f"{dataset} · {_generator_name(cast(Json, config))} · seed {config.seed}"
+
+
+def _generator_name(config: Json) -> str:
+    """How results call the generator: as told, or the name of its configuration, with what repairs it."""
+    name, repair = str(HydraConfig.get().runtime.choices["generator"]), _mapping(config, "generator").get("repair")
+    return str(config["generator_name"] or (name if repair is None else f"{name}+{repair}_repair"))
 
 
 def own_share() -> Share:
@@ -96,9 +103,9 @@ def tracker_of(spec: Json | None) -> Tracker:
 
 def _mapping(plain: Json, name: str) -> Json:
     found = plain[name]
-    if not isinstance(found, Mapping):
+    if not isinstance(found, (Mapping, DictConfig)):
         raise TabOrderError(f"{name}={found!r} is not a mapping: choose one with {name}=NAME.")
-    return found
+    return cast(Json, found)
 
 
 def _evaluation(plain: Json) -> Evaluation:
