@@ -85,7 +85,10 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
 
 def _say_decisions(spec: object, notes: Sequence[str], progress: CellProgress) -> None:
     """What reading a user's table decided, once a process; curated and made tables keep it for the record."""
-    if isinstance(spec, dict) and str(spec["_target_"]).rpartition(".")[0] in ("harness.datasets.files", "harness.datasets.by_id"):
+    if isinstance(spec, dict) and str(spec["_target_"]).rpartition(".")[0] in (
+        "harness.datasets.files",
+        "harness.datasets.by_id",
+    ):
         for note in notes:
             if note not in _said:
                 _said.add(note)
