@@ -4,50 +4,55 @@
 policy                    order
 ========================= =====================================================================================
 ``random``                fresh for every row and epoch (GReaT)
-``fixed_random``          one permutation drawn from the seed
+``fixed_random``          one permutation, drawn from ``order_seed`` (below)
 ``original``              as in the table
-``fd``                    determinants before dependents: filtered dependencies, distilled and sorted (below)
+``fd``                    determinants before dependents: filtered dependencies, distilled and sorted
 ``fd_reversed``           ``fd`` from back to front
+``fd_far``                determinants first, their dependents as late as possible
+``fd_adjacent_reversed``  dependents next to their determinants, but before them
+``kamino``                the sequencing of Kamino (arXiv 2012.15713) by the domains of left sides
 ``fd_reference``          the PAFT reference's rule (all minimal exact dependencies, no filter), made deterministic
-``given``                 a list
+``given``                 a list: ``given_order``, or the list itself in the place of a policy
 ``information``           :mod:`methods.information_order`: for tables with few or accidental exact dependencies
 ========================= =====================================================================================
 
-Distillation (PAFT, arXiv 2406.14541): X→Y gives the edge X→Y; a composite {A, B}→C gives C→A and C→B, the dependent first. Sorting:
-strongly connected columns stand together, and their condensation is sorted topologically. One rule settles what that leaves
-open: of the columns (or components) whose determinants are all placed, the next is, in this sequence of criteria,
+:mod:`methods.fd_order` has the rules of the orders that dependencies make.
 
-1. one that takes part in a dependency (those in none come last),
-2. one that a placed column determines (so that a dependency is complete as soon as it can be),
-3. the one with fewest columns after it in the graph (so that a determinant stands close to its own dependents),
-4. the first in the table.
-
-Inside a component the edges are followed from the strongest to the weakest, leaving out those that would close a cycle: exact
-dependencies of one column first, then approximate ones by their g3, then composites. (``fd_reference`` knows only exact edges of
-equal standing: there a component keeps the table's order, where the reference's order depends on the hash seed.)
+*Seeds.* What is random in an order is drawn from ``order_seed``: one order can be run at many training seeds, and many orders at
+one. Without one it is derived from the seed of ``fit``, by every generator alike (:func:`order_seed_of`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import networkx as nx
 import pandas as pd
 
 from harness.dependencies import FunctionalDependency, MiningOptions, MiningResult, hyfd, mine
 from harness.errors import TabOrderError, choices
-from harness.seeding import rng
+from harness.seeding import derive_seed, rng
 from harness.table import Schema
+from methods.fd_order import Edge, adjacent_reversed, distil, far, kamino, single_edges, sort_columns
 from methods.information_order import information_order
 
-POLICIES = ("random", "fixed_random", "original", "fd", "fd_reversed", "fd_reference", "given", "information")
-
-Edge = tuple[str, str]
+POLICIES = (
+    "random",
+    "fixed_random",
+    "original",
+    "fd",
+    "fd_reversed",
+    "fd_far",
+    "fd_adjacent_reversed",
+    "fd_reference",
+    "kamino",
+    "information",
+    "given",
+)
 
 MOST_LISTED = 1000
-"""A record lists at most so many dependencies and so many edges: unfiltered ones of a wide table go into the hundred thousands."""
+"""A record lists at most so many dependencies and edges: unfiltered ones of a wide table go into the hundred thousands."""
 
 REFERENCE_MAX_LHS = 8
 """Left sides of ``fd_reference``: as large as any minimal dependency of the paper's tables."""
@@ -64,6 +69,7 @@ class ColumnOrder:
         fds: the dependencies behind the edges.
         components: strongly connected columns (two or more), whose edges could not all be followed.
         notes: sentences for the record.
+        seed: what a random order was drawn from; ``None`` where nothing was drawn.
     """
 
     policy: str
@@ -72,9 +78,10 @@ class ColumnOrder:
     fds: tuple[FunctionalDependency, ...] = ()
     components: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able facts for the record: ``policy, column_order, edges, fds, components, notes``.
+        """JSON-able facts for the record: ``policy, column_order, edges, fds, components, notes``, and ``order_seed`` if drawn.
 
         Of edges and dependencies the first :data:`MOST_LISTED` (strongest edges, smallest left sides); a note says so.
         """
@@ -90,52 +97,78 @@ class ColumnOrder:
             "fds": [fd.to_json() for fd in self.fds[:MOST_LISTED]],
             "components": [list(component) for component in self.components],
             "notes": [*self.notes, *cut],
+            **({} if self.seed is None else {"order_seed": self.seed}),
         }
 
 
-def check_policy(policy: str, given: Sequence[str] | None) -> None:
+Policy = str | Sequence[str]
+"""One of :data:`POLICIES`, or the columns in the order wanted."""
+
+
+def check_policy(policy: Policy, given: Sequence[str] | None, order_seed: int | None = None) -> None:
     """Refuse what no table can make legal.
 
     Raises:
-        TabOrderError: on an unknown policy, or a list of columns with any policy but ``given``, which needs one.
+        TabOrderError: on an unknown policy, a list of columns with any policy but ``given``, which needs one, or an order
+            seed that is no whole number.
     """
+    if isinstance(order_seed, bool) or not isinstance(order_seed, (int, type(None))):
+        raise TabOrderError(f"order_seed={order_seed!r} must be a whole number, or null for one derived from the seed.")
+    if not isinstance(policy, str):
+        if given is not None:
+            raise TabOrderError(
+                f"order={list(policy)} and given_order={list(given)} are two lists of columns: give one of them."
+            )
+        return
     if policy not in POLICIES:
-        raise TabOrderError(choices(policy, POLICIES, "column order policy"))
+        raise TabOrderError(choices(policy, (*POLICIES, "a list of the columns"), "column order policy"))
     if (given is not None) != (policy == "given"):
         raise TabOrderError(
-            f"order policy '{policy}' and the list of columns {given} do not fit: a list belongs to policy 'given', which needs one."
+            f"order policy '{policy}' and the list of columns {given} do not fit: a list belongs to policy 'given', "
+            "which needs one."
         )
 
 
+def order_seed_of(seed: int, order_seed: int | None) -> int:
+    """What the random choices of an order are drawn from: ``order_seed``, or a seed derived from that of ``fit``."""
+    return derive_seed(seed, "order") if order_seed is None else order_seed
+
+
 def column_order(
-    policy: str,
+    policy: Policy,
     frame: pd.DataFrame,
     schema: Schema,
     *,
     seed: int,
+    order_seed: int | None = None,
     given: Sequence[str] | None = None,
     mining: MiningOptions | Mapping[str, Any] | None = None,
 ) -> ColumnOrder:
     """The order of a policy: the same policy, table and seed give the same order in every process.
 
     Args:
-        policy: one of :data:`POLICIES`.
+        policy: one of :data:`POLICIES`, or the columns in the order wanted (as ``given`` with a list).
         frame: the rows trained on, canonical; not changed. Only the mining policies look at it.
         schema: its columns.
-        seed: only ``fixed_random`` uses it.
+        seed: of ``fit``; ``fixed_random`` draws from a seed derived from it where ``order_seed`` is ``None``.
+        order_seed: what ``fixed_random`` draws from, whatever ``seed`` is.
         given: the order for ``given``: every column once.
-        mining: how ``fd`` and ``fd_reversed`` mine (values or single options by name); ``fd_reference`` takes only its time limit.
+        mining: how the policies mine (values or single options by name); ``fd_reference`` takes only its time limit.
 
     Raises:
-        TabOrderError: on an unknown policy or option, or a given order that is not a permutation of the columns.
+        TabOrderError: on an unknown policy or option, or a list that is not a permutation of the columns.
     """
-    check_policy(policy, given)
+    check_policy(policy, given, order_seed)
+    if not isinstance(policy, str):
+        policy, given = "given", policy
     options = mining if isinstance(mining, MiningOptions) else MiningOptions().changed(mining or {})
     names = schema.names
     if policy == "random":
         return ColumnOrder(policy, None)
     if policy == "fixed_random":
-        return ColumnOrder(policy, tuple(names[i] for i in rng(seed, "column order").permutation(len(names))))
+        drawn_from = order_seed_of(seed, order_seed)
+        shuffled = rng(drawn_from, "column order").permutation(len(names))
+        return ColumnOrder(policy, tuple(names[i] for i in shuffled), seed=drawn_from)
     if policy == "original":
         return ColumnOrder(policy, tuple(names))
     if given is not None:
@@ -146,17 +179,36 @@ def column_order(
         written, tree = information_order(frame, schema)
         notes = tuple(f"{a} tells {share:.1%} of the entropy of {b}, corrected for chance." for a, b, share in tree)
         return ColumnOrder(policy, tuple(written), tuple((a, b) for a, b, _ in tree), notes=notes)
+    return _mined(policy, frame, schema, options)
+
+
+def _mined(policy: str, frame: pd.DataFrame, schema: Schema, options: MiningOptions) -> ColumnOrder:
+    """``fd`` and the orders made of the same dependencies."""
     mined = mine(frame, schema, options)
-    order = _sorted(policy, mined, names, distil(mined.fds))
-    if policy == "fd_reversed" and order.names is not None:
-        return ColumnOrder(policy, order.names[::-1], order.edges, order.fds, order.components, order.notes)
-    return order
+    order = _sorted(policy, mined, schema.names, distil(mined.fds))
+    if order.names is None or policy == "fd":
+        return order
+    if policy == "fd_reversed":
+        return replace(order, names=order.names[::-1])
+    if policy == "fd_far":
+        return replace(order, names=far(order.names, single_edges(mined.fds)))
+    if policy == "fd_adjacent_reversed":
+        return replace(order, names=adjacent_reversed(order.names, single_edges(mined.fds)))
+    sizes = {name: int(frame[name].nunique()) for name in schema.names}
+    names, late = kamino(schema.names, sizes, mined.fds)
+    notes = order.notes
+    if late:
+        share = f"{len(late)} of {len(mined.fds)}"
+        notes = (*notes, f"kamino places {share} left sides after their right side, the first of {late[0]}.")
+    return replace(order, names=names, components=(), notes=notes)
 
 
 def _checked(given: Sequence[str], names: list[str]) -> tuple[str, ...]:
-    if isinstance(given, str) or sorted(given) != sorted(names):
+    """A list of columns as an order; a column called 3 may be written as the number."""
+    columns = [given] if isinstance(given, str) else [str(name) for name in given]
+    if sorted(columns) != sorted(names):
         raise TabOrderError(f"the given column order {given} must name every column exactly once: {names}.")
-    return tuple(given)
+    return tuple(columns)
 
 
 def _reference(frame: pd.DataFrame, schema: Schema, options: MiningOptions) -> ColumnOrder:
@@ -179,74 +231,6 @@ def _reference(frame: pd.DataFrame, schema: Schema, options: MiningOptions) -> C
     )
     order = _sorted("fd_reference", mined, schema.names, [(edge, 1.0) for edge, _ in distil(mined.fds)])
     return ColumnOrder("fd_reference", order.names, order.edges, order.fds, order.components, (how, *order.notes))
-
-
-def distil(fds: Iterable[FunctionalDependency]) -> list[tuple[Edge, float]]:
-    """The graph of a set of dependencies: (earlier, later) edges, strongest first, each with its strength in [0, 2].
-
-    X→Y with error g3 gives X→Y of strength 2 − g3; a composite {A, B}→C gives C→A and C→B of strength 1 − g3. An edge given
-    several times keeps its greatest strength; equal strengths keep the order of ``fds``.
-    """
-    edges: dict[Edge, float] = {}
-    for fd in fds:
-        single = len(fd.lhs) == 1
-        for column in fd.lhs:
-            edge = (column, fd.rhs) if single else (fd.rhs, column)
-            edges[edge] = max(edges.get(edge, 0.0), (2 if single else 1) - fd.g3)
-    return sorted(edges.items(), key=lambda item: -item[1])
-
-
-def sort_columns(
-    names: Sequence[str], edges: Sequence[tuple[Edge, float]]
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Sort columns by weighted edges, by the rule in the module's docstring.
-
-    Args:
-        names: all columns, in table order.
-        edges: (earlier, later) pairs and weights, strongest first. Where all weights inside a component are equal, the component
-            keeps the table's order.
-
-    Returns:
-        The order, and the components of two or more columns.
-    """
-    position = {name: i for i, name in enumerate(names)}
-    graph = nx.DiGraph()
-    graph.add_nodes_from(names)
-    graph.add_edges_from(edge for edge, _ in edges)
-    components = [sorted(component, key=position.__getitem__) for component in nx.strongly_connected_components(graph)]
-    components.sort(key=lambda component: position[component[0]])
-    condensed = nx.condensation(graph, scc=components)
-    order: list[str] = []
-    for node in _topological(condensed):
-        order += _inside(components[node], edges)
-    return tuple(order), tuple(tuple(component) for component in components if len(component) > 1)
-
-
-def _topological(graph: Any) -> list[int]:
-    """Topological order of a graph whose nodes are numbered by table position, ties by the module's rule."""
-    descendants = {node: len(nx.descendants(graph, node)) for node in graph}
-    members = nx.get_node_attributes(graph, "members")
-
-    def rank(node: int) -> tuple[bool, bool, int, int]:
-        alone = graph.degree(node) == 0 and len(members[node]) == 1
-        return alone, graph.in_degree(node) == 0, descendants[node], node
-
-    return list(nx.lexicographical_topological_sort(graph, key=rank))
-
-
-def _inside(component: list[str], edges: Sequence[tuple[Edge, float]]) -> list[str]:
-    """Order a component by its strongest edges, leaving out those that would close a cycle."""
-    inner = [(edge, weight) for edge, weight in edges if edge[0] in component and edge[1] in component]
-    if len({weight for _, weight in inner}) < 2:
-        return component
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(component)))
-    for (before, after), _ in inner:
-        a, b = component.index(before), component.index(after)
-        if not nx.has_path(graph, b, a):
-            graph.add_edge(a, b)
-    nx.set_node_attributes(graph, {node: {node} for node in graph}, "members")
-    return [component[node] for node in _topological(graph)]
 
 
 def _sorted(policy: str, mined: MiningResult, names: list[str], edges: list[tuple[Edge, float]]) -> ColumnOrder:

@@ -12,7 +12,7 @@ from harness.errors import Incompatible, TabOrderError
 from harness.generator import Context, Sample
 from harness.seeding import derive_seed, rng
 from harness.table import Schema, conform
-from methods.column_order import ColumnOrder, column_order
+from methods.column_order import ColumnOrder, check_policy, column_order
 from methods.in_context.answer_log import AnswerLog
 from methods.in_context.answers import Answer, Stopped
 from methods.in_context.config import InContextConfig
@@ -43,7 +43,9 @@ class InContextLLM:
             rows). ``null``: ``chat`` for endpoints' chats and for local models with a chat template, else ``continue``.
         decoding: ``free`` (rows are read from the answer, and those that are none are counted) or ``constrained`` (a local model's own
             probabilities under the grammar of the table: names forced, values within the column's domain).
-        order: in which order prompt rows show their columns: a policy of :func:`methods.column_order.column_order`.
+        order: in which order prompt rows show their columns: a policy of :func:`methods.column_order.column_order`, or the
+            columns in the order wanted.
+        order_seed: what the order of ``fixed_random`` is drawn from; ``null`` for a seed derived from that of ``fit``.
         given_order: the columns, for ``order="given"``.
         mining: options of the dependency mining behind the ``fd`` orders.
         examples: training rows in a prompt; a local model of short context gets as many as fit, and the record says so.
@@ -77,7 +79,8 @@ class InContextLLM:
         api_key_env: str | None = None,
         style: str | None = None,
         decoding: str = "free",
-        order: str = "original",
+        order: str | Sequence[str] = "original",
+        order_seed: int | None = None,
         given_order: Sequence[str] | None = None,
         mining: Mapping[str, Any] | None = None,
         examples: int = 30,
@@ -123,7 +126,8 @@ class InContextLLM:
             request_fields=dict(request_fields or {}),
             device=device,
         )
-        self.order, self.given_order, self.mining = order, given_order, dict(mining or {})
+        check_policy(order, given_order, order_seed)
+        self.order, self.order_seed, self.given_order, self.mining = order, order_seed, given_order, dict(mining or {})
         self._report: Callable[..., None] = lambda *_, **__: None
         self._log = AnswerLog(None)
         self._shown = examples
@@ -145,7 +149,13 @@ class InContextLLM:
             raise Incompatible("the training table has no rows to show to the language model.")
         self._train, self._schema, self._known = train, schema, domains(train, schema)
         self._order: ColumnOrder = column_order(
-            self.order, train, schema, seed=seed, given=self.given_order, mining=self.mining
+            self.order,
+            train,
+            schema,
+            seed=seed,
+            order_seed=self.order_seed,
+            given=self.given_order,
+            mining=self.mining,
         )
         described = [describe_column(column, train) for column in schema.columns]
         self._columns = described if self.config.describe_columns else []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from harness.errors import TabOrderError, choices
-from methods.column_order import check_policy
+from methods.column_order import Policy, check_policy
 
 Mode = Literal["free", "template", "constrained", "fd_constrained"]
 DEVICES = ("auto", "cpu", "cuda")
@@ -93,9 +93,8 @@ class DecodingConfig:
 
     Attributes:
         mode: ``free`` samples names, values and the end of the row; ``template`` forces the names; ``constrained`` also
-            restricts each value to its column's domain (from scratch: training's categories and, by sign, its range of numbers);
-            ``fd_constrained`` also to what the training rows' exact
-            functional dependencies allow.
+            restricts each value to its column's domain (from scratch: training's categories and, by sign, its range of
+            numbers); ``fd_constrained`` also to what the training rows' exact functional dependencies allow.
         temperature: divides the logits; 1 is the model's own distribution.
         top_k: keep the k most probable tokens; ``None`` keeps all.
         top_p: keep the fewest most probable tokens whose probabilities reach p; ``None`` keeps all.
@@ -122,7 +121,8 @@ class RowConfig:
     """Everything about a row language model but its seeds.
 
     Attributes:
-        order: policy of :func:`methods.column_order.column_order`.
+        order: policy of :func:`methods.column_order.column_order`, or the columns in the order wanted.
+        order_seed: what random orders are drawn from; ``None`` for one derived from the seed of ``fit``.
         given_order: the columns, for ``order="given"``.
         mining: options of the dependency mining.
         llm: the model.
@@ -135,7 +135,8 @@ class RowConfig:
         device: ``auto``, ``cpu`` or ``cuda``.
     """
 
-    order: str
+    order: Policy
+    order_seed: int | None
     given_order: Sequence[str] | None
     mining: Mapping[str, Any]
     llm: LLMConfig
@@ -148,7 +149,7 @@ class RowConfig:
     device: str
 
     def __post_init__(self) -> None:
-        check_policy(self.order, self.given_order)
+        check_policy(self.order, self.given_order, self.order_seed)
         if self.digits_per_token not in (1, 2, 3):
             raise TabOrderError(f"digits_per_token={self.digits_per_token} must be 1, 2 or 3.")
         if self.sample_batch < 1:

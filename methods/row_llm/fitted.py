@@ -73,7 +73,13 @@ class FittedRows:
             report: told the progress.
         """
         order = column_order(
-            config.order, frame, schema, seed=derive_seed(seed, "order"), given=config.given_order, mining=config.mining
+            config.order,
+            frame,
+            schema,
+            seed=seed,
+            order_seed=config.order_seed,
+            given=config.given_order,
+            mining=config.mining,
         )
         model, codec = _prepare(config, frame, schema, seed, report)
         logits_model = LogitsModel(model.to(device_of(config.device)))
@@ -85,6 +91,7 @@ class FittedRows:
             learn_all=config.decoding.mode == "free",
             batch_size=config.training.batch_size,
             seed=derive_seed(seed, "training"),
+            order_seed=config.order_seed,
             rank=int(os.environ.get("RANK", "0")),
             world=int(os.environ.get("WORLD_SIZE", "1")),
         )

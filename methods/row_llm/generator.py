@@ -24,8 +24,10 @@ class RowLLM:
     dropped), the end of a row, budget, decoding and seeds; nothing else depends on the order.
 
     Args:
-        order: policy of :func:`methods.column_order.column_order`: ``random``, ``fixed_random``, ``original``, ``fd``,
-            ``fd_reversed``, ``fd_reference``, ``given`` or ``information``.
+        order: policy of :func:`methods.column_order.column_order` (``fd``, ``random``, ``fixed_random``, …), or the columns in
+            the order wanted.
+        order_seed: what ``fixed_random`` draws its order from, and ``random`` those of training; ``null`` for seeds derived
+            from that of ``fit``. One order can so be run at many training seeds, and many orders at one.
         given_order: the columns, for ``order="given"``.
         mining: options of the dependency mining behind ``fd`` orders.
         llm: the model (:class:`methods.row_llm.config.LLMConfig`).
@@ -56,8 +58,9 @@ class RowLLM:
 
     def __init__(
         self,
-        order: str = "fd",
+        order: str | Sequence[str] = "fd",
         *,
+        order_seed: int | None = None,
         given_order: Sequence[str] | None = None,
         mining: Mapping[str, Any] | None = None,
         llm: Mapping[str, Any] | None = None,
@@ -78,21 +81,32 @@ class RowLLM:
         checkpoint_seconds: float = 60.0,
         device: str = "auto",
     ) -> None:
-        training = TrainingConfig(
-            epochs, max_train_seconds, batch_size, learning_rate, warmup, weight_decay, checkpoint_seconds
-        )
         self.config = RowConfig(
-            order,
-            given_order,
-            dict(mining or {}),
-            LLMConfig.read(llm or {}),
-            training,
-            DecodingConfig(decoding, temperature, top_k, top_p),  # type: ignore[arg-type]
-            digits_per_token,
-            sample_batch,
-            prefix_sharing,
-            max_attempts,
-            device,
+            order=order,
+            order_seed=order_seed,
+            given_order=given_order,
+            mining=dict(mining or {}),
+            llm=LLMConfig.read(llm or {}),
+            training=TrainingConfig(
+                epochs=epochs,
+                max_seconds=max_train_seconds,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                warmup=warmup,
+                weight_decay=weight_decay,
+                checkpoint_seconds=checkpoint_seconds,
+            ),
+            decoding=DecodingConfig(
+                mode=decoding,  # type: ignore[arg-type]  # checked there
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+            ),
+            digits_per_token=digits_per_token,
+            sample_batch=sample_batch,
+            prefix_sharing=prefix_sharing,
+            max_attempts=max_attempts,
+            device=device,
         )
         self.work_dir: Path | None = None
         self.threads: int | None = None

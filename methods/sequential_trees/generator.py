@@ -81,6 +81,7 @@ class SequentialTrees:
     Args:
         order: policy of :func:`methods.column_order.column_order`, but for ``random``: a fitted sequence of trees has
             one order.
+        order_seed: what the order of ``fixed_random`` is drawn from; ``null`` for a seed derived from that of ``fit``.
         given_order: the columns, for ``order="given"``.
         mining: options of the dependency mining, for the order and the exact splits.
         min_leaf: training rows in a leaf at least (synthpop: 5).
@@ -102,8 +103,9 @@ class SequentialTrees:
 
     def __init__(
         self,
-        order: str = "fd",
+        order: str | Sequence[str] = "fd",
         *,
+        order_seed: int | None = None,
         given_order: Sequence[str] | None = None,
         mining: Mapping[str, Any] | None = None,
         min_leaf: int = 5,
@@ -112,16 +114,17 @@ class SequentialTrees:
         max_tree_rows: int = 100_000,
         max_train_seconds: float | None = None,
     ) -> None:
-        check_policy(order, given_order)
+        check_policy(order, given_order, order_seed)
         if order == "random":
             raise TabOrderError(
                 "order=random draws a fresh order for every row, but sequential trees are grown for one order: "
-                "take order=fixed_random, and several seeds for several orders."
+                "take order=fixed_random, with several order_seeds for several orders."
             )
         for name, value in (("min_leaf", min_leaf), ("max_classes", max_classes), ("max_tree_rows", max_tree_rows)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise TabOrderError(f"{name} is {value!r}: give a whole number of at least 1.")
-        self.order, self.given_order, self.mining = order, given_order, MiningOptions().changed(mining or {})
+        self.order, self.order_seed, self.given_order = order, order_seed, given_order
+        self.mining = MiningOptions().changed(mining or {})
         self.min_leaf, self.exact_splits, self.max_classes = min_leaf, exact_splits, max_classes
         self.max_tree_rows, self.max_train_seconds = max_tree_rows, max_train_seconds
         self._threads = 1
@@ -152,7 +155,8 @@ class SequentialTrees:
             self.order,
             train,
             schema,
-            seed=derive_seed(seed, "order"),
+            seed=seed,
+            order_seed=self.order_seed,
             given=self.given_order,
             mining=self.mining,
         )

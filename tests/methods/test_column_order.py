@@ -15,7 +15,8 @@ import pytest
 from harness.dependencies import FunctionalDependency, MiningOptions, hyfd
 from harness.errors import TabOrderError
 from harness.table import Column, Schema, conform
-from methods.column_order import POLICIES, ColumnOrder, column_order, distil, sort_columns
+from methods.column_order import POLICIES, ColumnOrder, column_order
+from methods.fd_order import distil, sort_columns
 from tests.harness.dependencies.tables import categorical, paper, simulated
 
 

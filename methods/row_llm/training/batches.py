@@ -28,6 +28,7 @@ class Batches:
         learn_all: whether names and the end of the row are learnt too (they are when they will be sampled).
         batch_size: rows of a batch.
         seed: of row and column shuffles.
+        order_seed: of the column shuffles alone; ``None`` for ``seed``.
         rank: which part of each batch this process trains on, of ``world``.
         world: number of processes.
     """
@@ -42,6 +43,7 @@ class Batches:
         learn_all: bool,
         batch_size: int,
         seed: int,
+        order_seed: int | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -52,6 +54,7 @@ class Batches:
         self.learn_all = learn_all
         self.batch_size = batch_size
         self.seed = seed
+        self.order_seed = seed if order_seed is None else order_seed
         self.rank, self.world = rank, world
         self.per_epoch = math.ceil(len(chunks) / batch_size)
         self.lengths = chunks.row_lengths()
@@ -64,7 +67,7 @@ class Batches:
             inputs, shape (batch, length); the flat positions of the learnt targets (row · length + place in the row),
             shape (targets,); and the targets there, shape (targets,).
         """
-        orders = self._generator("orders", epoch)
+        orders = _generator(self.order_seed, "orders", epoch)
         columns = self.chunks.codes.shape[1]
         for rows in self._batches(epoch):
             share = torch.arange(self.rank, math.ceil(len(rows) / self.world) * self.world, self.world) % len(rows)
@@ -80,7 +83,7 @@ class Batches:
 
     def _batches(self, epoch: int) -> list[Tensor]:
         """Shuffled rows, cut into batches; where rows differ in length, neighbours are sorted by it first."""
-        source = self._generator("rows", epoch)
+        source = _generator(self.seed, "rows", epoch)
         shuffled = torch.randperm(len(self.chunks), generator=source)
         if bool((self.lengths == self.lengths[0]).all()):
             return list(torch.split(shuffled, self.batch_size))
@@ -120,5 +123,6 @@ class Batches:
             loss_mask = torch.arange(tokens.shape[1]) < lengths[:, None]
         return torch.cat([edge, tokens], 1), torch.nn.functional.pad(loss_mask, (1, 0)), lengths + 1
 
-    def _generator(self, purpose: str, epoch: int) -> torch.Generator:
-        return torch.Generator().manual_seed(derive_seed(self.seed, purpose, epoch))
+
+def _generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(seed, purpose, epoch))
