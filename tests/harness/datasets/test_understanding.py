@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -317,3 +318,21 @@ def test_advice_works_as_typed() -> None:
     assert arrows_quoted("dataset.fds=A->B") == 'dataset.fds=["A->B"]'
     assert read_value("fds", "[A->B]") == ["A->B"]
     assert read_value("missing", "NA,?") == "NA,?"
+
+
+@pytest.mark.skipif(find_spec("openpyxl") is None, reason="openpyxl (extra tables) is not installed")
+def test_excel_files_are_the_table_they_hold(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3] * 4, "f": [0.5, 1.25, None] * 4, "c": ["x", "y", "x"] * 4})
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    excel, text = csv_table(str(tmp_path / "a.xlsx")), csv_table(str(tmp_path / "a.csv"))
+    assert excel.checksum == text.checksum
+    assert "Excel sheet 'Sheet1' is read" in " ".join(excel.notes)
+
+
+def test_without_openpyxl_an_excel_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TabOrderError, match="is an Excel file: install openpyxl"):
+        read_text(tmp_path / "a.xlsx")
