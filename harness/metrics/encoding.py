@@ -136,8 +136,7 @@ def _hash_rows(data: EvalInput, role: Role, without: str | None) -> Floats:
             continue
         if column.numeric:
             values = floats(data, role, column.name)
-            rounded = values if column.decimals is None else np.round(values, column.decimals)
-            hashed = np.where(np.isnan(values), 0.0, rounded + 0.0).view(np.uint64)
+            hashed = np.where(np.isnan(values), 0.0, values + 0.0).view(np.uint64)
         else:
             coded = _by_value(data, column.name)
             counts = (_mix(count.astype(np.uint64) + np.uint64(place)) for place, count in enumerate(_counts(coded)))
@@ -166,8 +165,16 @@ def encoder(data: EvalInput, *roles: Role) -> Encoder:
 
 
 def floats(data: EvalInput, role: Role, name: str) -> Floats:
-    """A numeric column as float64, NaN where missing; shape (rows,)."""
-    make = lambda: data.table(role)[name].to_numpy(dtype=float, na_value=np.nan)  # noqa: E731
+    """A numeric column as float64, NaN where missing, at the decimals of the real column; shape (rows,).
+
+    What lies below the real decimals (the noise of a float32, say) is no property of the data, so no metric sees it.
+    """
+
+    def make() -> Floats:
+        values = data.table(role)[name].to_numpy(dtype=float, na_value=np.nan)
+        decimals = data.schema[name].decimals
+        return values if decimals is None else np.round(values, decimals) + 0.0  # no negative zero
+
     return data.cached(f"floats of {role} {name}", make)  # type: ignore[no-any-return]
 
 

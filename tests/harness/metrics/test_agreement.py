@@ -54,11 +54,12 @@ def test_column_shapes_and_pair_trends_are_the_quality_reports(table: Dataset) -
     )
     shapes = report.get_details("Column Shapes").set_index("Column")["Score"].fillna(0)
     found = numbers(ColumnShapes(), judged(table))
-    assert found["distribution.column_shapes"] == pytest.approx(shapes.mean(), abs=1e-9)
+    # sdmetrics counts each category that real rows lack as a millionth of a real row.
+    assert found["distribution.column_shapes"] == pytest.approx(shapes.mean(), abs=1e-6)
     for name in table.schema.names:
-        assert found[f"distribution.column_shapes.{name}"] == pytest.approx(shapes[name], abs=1e-9)
+        assert found[f"distribution.column_shapes.{name}"] == pytest.approx(shapes[name], abs=1e-6)
     trends = report.get_details("Column Pair Trends")["Score"].fillna(0)
-    assert numbers(PairTrends(), judged(table))["distribution.pair_trends"] == pytest.approx(trends.mean(), abs=1e-9)
+    assert numbers(PairTrends(), judged(table))["distribution.pair_trends"] == pytest.approx(trends.mean(), abs=1e-12)
 
 
 def test_pair_trends_with_thresholds_is_the_quality_reports_default(table: Dataset) -> None:

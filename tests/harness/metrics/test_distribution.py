@@ -176,3 +176,17 @@ def test_unknown_measures_list_the_choices() -> None:
 def test_a_constant_real_column_has_no_wasserstein_scale() -> None:
     data = inputs({"x": "float"}, {"x": [1.0, 1.0]}, {"x": [1.0, 1.0]}, {"x": [2.0]})
     assert "constant" in values(ColumnDistance("wasserstein"), data)["distribution.wasserstein.x"].error
+
+
+def test_a_constant_column_does_not_take_the_mean_wasserstein_away() -> None:
+    kinds = {"x": "float", "k": "float"}
+    real = {"x": [0.0, 1.0, 2.0, 3.0], "k": [5.0] * 4}
+    found = values(
+        ColumnDistance("wasserstein"), inputs(kinds, real, real, {"x": [2.0, 3.0, 4.0, 5.0], "k": [5.0] * 4})
+    )
+    assert found["distribution.wasserstein"].value == found["distribution.wasserstein.x"].value
+    assert found["distribution.wasserstein.k"].error == (
+        "the real column is constant, so it has no standard deviation to measure in."
+    )
+    alone = inputs({"k": "float"}, {"k": [5.0] * 4}, {"k": [5.0] * 4}, {"k": [5.0] * 4})
+    assert "constant" in str(values(ColumnDistance("wasserstein"), alone)["distribution.wasserstein"].error)
