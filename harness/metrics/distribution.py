@@ -126,7 +126,7 @@ class ColumnDistance(Declared):
         each = [self._value(data, column) for column in columns]
         if self.measure != "wasserstein":
             return with_mean(self.name, each)
-        measured = [value for value in each if value.value is not None]
+        measured = [v for v, c in zip(each, columns, strict=True) if len(np.unique(present(data, c)[0])) != 1]
         if not measured:
             return [Value(self.name, None, "min", (0.0, None), each[0].error), *each]
         return [with_mean(self.name, measured)[0], *each]
