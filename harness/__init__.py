@@ -17,12 +17,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from harness.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from harness.api import HandGenerator, Scores, evaluate, infer_schema, make_generator
+    from harness.api import HandGenerator, Scores, evaluate, infer_schema, make_dataset, make_generator, run
 
-__all__ = ["HandGenerator", "Scores", "__version__", "evaluate", "infer_schema", "leaderboard", "make_generator"]
+__all__ = [
+    "HandGenerator",
+    "Scores",
+    "__version__",
+    "evaluate",
+    "infer_schema",
+    "leaderboard",
+    "make_dataset",
+    "make_generator",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,24 +6,35 @@ The words are those of the command line: a dataset, generator or evaluation is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Self, cast
 
 import pandas as pd
 from omegaconf import OmegaConf
 
 from harness.cli.composition import composed, words_of
+from harness.cli.settings import job_of
+from harness.datasets.asked import Asked
+from harness.datasets.assemble import assemble
+from harness.datasets.base import Dataset
+from harness.datasets.fds import AUTO, Given
+from harness.datasets.files import named_columns, one_of
+from harness.datasets.tables import Reading, Real, read_real
 from harness.errors import TabOrderError, choices
+from harness.execution.cell import run_cell
+from harness.execution.progress import CellProgress
 from harness.generator import Generator, Yield
 from harness.metrics.external import Scored, Table, load_metrics, score_tables
 from harness.ranking.families import normalised
-from harness.records.record import Score
+from harness.records.record import Record, Score
 from harness.report.score_text import headlines
 from harness.score import format_text
 from harness.seeding import global_seed
-from harness.table import Column, Schema, Task, conform, infer_column, infer_task
+from harness.table import Schema, Task, conform
 from harness.targets import wrapped
 
-__all__ = ["HandGenerator", "Scores", "evaluate", "infer_schema", "make_generator"]
+__all__ = ["HandGenerator", "Scores", "evaluate", "infer_schema", "make_dataset", "make_generator", "run"]
 
 
 class Scores(Sequence[Score]):
@@ -134,16 +145,56 @@ def infer_schema(frame: pd.DataFrame, *, target: str | None = None, task: Task |
     Raises:
         TabOrderError: when there is no such column.
     """
-    names = [str(name) for name in frame.columns]
-    # From cells as text, so that 1, 1.0 and "1" are inferred alike.
-    text, _ = conform(frame, Schema(tuple(Column(name, "categorical") for name in names)))
-    schema = Schema(tuple(infer_column(name, text[name]) for name in names))
-    if target is None:
-        if task is not None:
-            raise TabOrderError(f"task={task} needs a target: give target=COLUMN.")
-        return schema
-    values = conform(frame, schema)[0][target] if target in names else pd.Series(dtype=object)
-    return Schema(schema.columns, target, task or infer_task(schema[target], values.dropna().tolist()))
+    return _read(frame, target, task).understood.schema
+
+
+def _read(frame: pd.DataFrame, target: str | None, task: Task | None) -> Real:
+    """A frame as every command reads tables; no column is left out."""
+    if target is None and task is not None:
+        raise TabOrderError(f"task={task} needs a target: give target=COLUMN.")
+    return read_real(frame, None, Asked({}, target=target, task=task, ids="keep", prefix=""), Reading())
+
+
+def make_dataset(
+    train: Table,
+    test: Table,
+    *,
+    target: str | None = None,
+    task: Task | None = None,
+    name: str = "table",
+    rules: Sequence[Mapping[str, Any]] = (),
+    fds: Given = AUTO,
+    condition: str | None = AUTO,
+    ids: str = "drop",
+) -> Dataset:
+    """A dataset from two tables, for :func:`run`.
+
+    Args:
+        train: rows generators may see: a frame, or the path of a file.
+        test: held-out rows.
+        target: the column to predict downstream; without it there is no ML efficacy.
+        task: ``classification`` or ``regression``; by default inferred.
+        name: what results call it.
+        rules: domain rules (:mod:`harness.datasets.rules`).
+        fds: dependencies, ``{lhs, rhs, g3}`` mappings or texts such as ``City->Country``; ``auto`` mines them on train and keeps those
+            that hold on test.
+        condition: the column within whose categories distributions are compared; ``auto``: a categorical target.
+        ids: ``drop`` leaves out text that differs in every row, with a note; ``keep`` models it as categories.
+
+    Returns:
+        A dataset whose ``notes`` say, one sentence each, what was parsed, guessed or left out.
+
+    Raises:
+        TabOrderError: for tables that do not match, and names that do not exist.
+    """
+    keep = named_columns(target, condition, rules, fds)
+    asked = Asked({}, target=target, task=task, keep=keep, ids=one_of(ids, ("drop", "keep"), "ids"), prefix="")
+    real = read_real(train, test, asked, Reading())
+    assert real.test is not None
+    return assemble(
+        name, real.understood.schema, real.train, real.test,
+        rules=rules, fds=fds, condition=condition, notes=real.notes, prefix="",
+    )  # fmt: skip
 
 
 class HandGenerator:
@@ -177,8 +228,12 @@ class HandGenerator:
             TabOrderError: for cells that do not fit the schema.
             Incompatible: when the generator cannot handle the table.
         """
-        schema = schema or infer_schema(train, target=target)
-        rows, invalid = conform(train, schema)
+        if schema is None:
+            real = _read(train, target, None)
+            schema, rows = real.understood.schema, real.train
+            invalid: dict[str, int] = {}
+        else:
+            rows, invalid = conform(train, schema)
         if invalid:
             name, count = next(iter(invalid.items()))
             raise TabOrderError(
@@ -233,3 +288,64 @@ def _generator_spec(generator: str | Mapping[str, Any], parameters: Mapping[str,
     with composed(words) as config:
         spec = cast(dict[str, Any], OmegaConf.to_container(config.generator, resolve=True, throw_on_missing=True))
         return wrapped(spec, cast(dict[str, Any], OmegaConf.to_container(config.repairs, resolve=True)))
+
+
+def run(
+    dataset: str | Dataset,
+    generator: str | Mapping[str, Any] | type,
+    *,
+    seed: int = 0,
+    store: str | Path = "results",
+    settings: Mapping[str, Any] | None = None,
+) -> Record:
+    """Run one cell, or reuse its record: what ``python -m harness dataset=… generator=… seed=…`` does, but for W&B.
+
+    It works in a notebook and in a plain script, guarded by ``if __name__ == "__main__"`` or not: the cell's own process imports
+    the generator by name and never runs the caller's script.
+
+    Args:
+        dataset: a file of ``conf/dataset``, or a dataset (:func:`make_dataset`, :func:`harness.datasets.load`).
+        generator: a file of ``conf/generator``, a mapping with ``_target_`` and arguments, or a class of an importable module.
+        seed: base seed of the cell.
+        store: folder in which results are kept.
+        settings: further keys of the configuration, as on the command line, e.g. ``{"generator.epochs": 3, "n_rows": 500,
+            "evaluation": "quick", "limits.timeout_seconds": 600}``.
+
+    Returns:
+        The record, also of a cell that failed (``status`` and ``error`` tell).
+
+    Raises:
+        TabOrderError: for a mistake in what was asked; nothing has run then.
+    """
+    given = dict(settings or {})
+    if unused := sorted(key for key in given if key.split(".")[0] in ("tracker", "hydra", "output", "outputs")):
+        raise TabOrderError(f"harness.run makes a record alone, and {unused[0]} is of no use to it: leave it out.")
+    words = words_of({"seed": seed, "store.root": str(Path(store)), **given})
+    if isinstance(dataset, str):
+        words.insert(0, f"dataset={dataset}")
+    with composed([*_generator_words(generator), "tracker=none", *words]) as config:
+        job = job_of(config, dataset if isinstance(dataset, Dataset) else None)
+    with closing(CellProgress(job.cell.label)) as progress:
+        record = run_cell(job, progress).record
+    if record is None:
+        raise TabOrderError(f"{job.cell.label} has no result in {store}, and cache=only runs nothing: leave cache out.")
+    return record
+
+
+def _generator_words(generator: str | Mapping[str, Any] | type) -> list[str]:
+    if isinstance(generator, str):
+        return [f"generator={generator}"]
+    spec = (
+        dict(generator)
+        if isinstance(generator, Mapping)
+        else {"_target_": f"{generator.__module__}.{generator.__qualname__}"}
+    )
+    target = str(spec.pop("_target_", ""))
+    module, _, name = target.rpartition(".")
+    if module == "__main__" or "<locals>" in target:
+        raise TabOrderError(
+            f"{target} stands where the cell's own process cannot import it from: move it into a module, say my_generator.py, "
+            f"and pass my_generator.{name}."
+        )
+    words = words_of({"generator._target_": target})
+    return ["generator=plugin", f"generator_name={name}", *words, *words_of({"generator": spec} if spec else {})]

@@ -11,7 +11,7 @@ PACKAGES = ("harness", "baselines", "methods")
 
 # Each row may import its own row's rooms only from itself, and everything above it.
 ORDER = (
-    {"errors", "forms", "seeding", "table", "generator", "targets", "commands"},
+    {"errors", "forms", "seeding", "table", "generator", "targets", "commands", "version"},
     {"dependencies", "records"},
     {"processes", "datasets"},
     {"metrics", "ranking"},

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.mistakes import CONF, checked, explain
 from harness.errors import TabOrderError
@@ -31,9 +31,9 @@ def composed(words: Sequence[str]) -> Iterator[DictConfig]:
         with warnings.catch_warnings(), initialize_config_dir(str(CONF), version_base="1.3"):
             # hydra/launcher/*.yaml stand where the plug-ins have configurations of the same names.
             warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against")
-            config = compose("config", overrides=list(words), return_hydra_config=True)
-            HydraConfig.instance().set_config(config)
-            yield config
+            whole = compose("config", overrides=list(words), return_hydra_config=True)
+            HydraConfig.instance().set_config(whole)
+            yield OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
     except (HydraException, OmegaConfBaseException) as error:
         raise TabOrderError(explain(error, words)) from None
     finally:

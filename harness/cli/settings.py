@@ -32,8 +32,12 @@ _datasets: dict[str, Dataset] = {}
 _trackers: dict[str, Tracker] = {}
 
 
-def job_of(config: DictConfig) -> Job:
+def job_of(config: DictConfig, dataset: Dataset | None = None) -> Job:
     """The cell that a configuration describes, with its tables loaded.
+
+    Args:
+        config: composed.
+        dataset: takes the place of the configuration's, for which no command line stands.
 
     Raises:
         TabOrderError: for a mistake in any of it; nothing has run then.
@@ -48,7 +52,7 @@ def job_of(config: DictConfig) -> Job:
     return Job(
         evaluation=_evaluation(_mapping(plain, "evaluation")),
         threads=_threads(limits["threads"], share),
-        dataset=_dataset(data),
+        dataset=dataset or _dataset(data),
         generator=safe_name(_generator_name(plain), "generator"),
         spec=generator,
         seed=_integer(plain["seed"], "seed"),
@@ -58,9 +62,9 @@ def job_of(config: DictConfig) -> Job:
         generate_limits=Limits(cast(float | None, limits["timeout_seconds"]), cast(float | None, memory)),
         score_limits=Limits(cast(float | None, limits["score_timeout_seconds"]), cast(float | None, memory)),
         cache_dir=str(plain["cache_dir"]) if plain["cache_dir"] else None,
-        dataset_params={key: value for key, value in data.items() if key not in PLACES},
-        sources=_sources(data),
-        command=_command(),
+        dataset_params={} if dataset else {key: value for key, value in data.items() if key not in PLACES},
+        sources=() if dataset else _sources(data),
+        command=None if dataset else _command(),
         sweep=str(plain["sweep"] or choices.get("experiment") or _sweep_name() or "") or None,
         facts={"scale": choices.get("scale"), "workers": share.workers},
     )

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import harness
+from harness.version import VERSION
 
 PACKAGES = (
     "hydra-core",
@@ -94,7 +94,7 @@ def describe() -> dict[str, Any]:
             packages[name] = None
     status = _git("status", "--porcelain", "--untracked-files=no")
     return {
-        "taborder": harness.__version__,
+        "taborder": VERSION,
         "commit": _git("rev-parse", "HEAD"),
         "dirty": None if status is None else bool(status),
         "python": platform.python_version(),

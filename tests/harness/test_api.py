@@ -1,5 +1,6 @@
 """The Python interface as a person uses it in a script or a notebook."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import harness
 from harness.errors import TabOrderError
 from harness.report.leaderboard_files import to_csv
 from harness.table import Column
+from tests.e2e import command_line
 from tests.factories import grid, make_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,3 +160,63 @@ def test_parameters_reach_the_generator_and_the_others_keep_the_configurations_v
     ).generator
     llm = made.config.llm
     assert (llm.layers, llm.width, llm.heads, dict(made.config.mining)) == (1, 16, 2, {"max_lhs": 1})
+
+
+QUICK = {"evaluation": "quick", "dataset.max_train_rows": 200}
+
+
+def test_a_cell_is_the_command_lines_cell(tmp_path):
+    record = harness.run("simulated_base1", "independent", seed=3, store=tmp_path / "store", settings=QUICK)
+    assert (record.status, record.cell.seed, record.cell.n_rows) == ("ok", 3, 200)
+    assert record.score("distribution.column_shapes").value > 0.8
+    words = ["dataset=simulated_base1", "generator=independent", "seed=3", "evaluation=quick"]
+    done = command_line.harness(*words, "dataset.max_train_rows=200", "tracker=none", "store.root=store", cwd=tmp_path)
+    assert "reused" in done.stderr, done.stderr  # one key for both
+    assert record.command.startswith("python -m harness generator=independent")
+
+
+def test_a_cell_of_frames_and_of_a_class(tmp_path):
+    dataset = harness.make_dataset(TRAIN, TEST, target="bird", name="birds")
+    assert [str(fd) for fd in dataset.fds] == ["state→bird"]
+    record = harness.run(dataset, Constant, store=tmp_path, settings={"evaluation": "quick", "n_rows": 50})
+    assert (record.status, record.cell.generator, record.command) == ("ok", "Constant", None), record.error
+    again = harness.run(
+        dataset, {"_target_": f"{__name__}.Constant", "state": "s1"}, store=tmp_path, settings={"evaluation": "quick"}
+    )
+    assert again.cell.params == {"state": "s1"}
+    assert list(harness.leaderboard(tmp_path).to_frame().index) != []
+
+
+PLAIN = """
+import harness
+print("script")
+record = harness.run("simulated_base1", "copy", store="store", settings={"evaluation": "quick", "dataset.max_train_rows": 100})
+print(record.status, record.error)
+"""
+
+
+def test_a_plain_script_needs_no_guard(tmp_path):
+    (tmp_path / "plain.py").write_text(PLAIN)
+    settings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "plain.py"], cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=200
+    )
+    assert done.stdout.splitlines() == ["script", "ok None"], done.stderr
+
+
+def test_mistakes_of_a_run_are_one_sentence_and_leave_nothing(tmp_path):
+    def refused(words, *given, **more):
+        with pytest.raises(TabOrderError, match=words):
+            harness.run(*given, store=tmp_path / "store", **more)
+
+    class Local(Constant):
+        pass
+
+    refused("unknown dataset 'nowhere'", "nowhere", "copy")
+    refused("unknown generator 'copi'.*Did you mean 'copy'", "simulated_base1", "copi")
+    refused("unknown key of generator 'epocs'", "simulated_base1", "ctgan", settings={"generator.epocs": 3})
+    refused("move it into a module, say my_generator.py", "simulated_base1", Local)
+    refused("cannot import _target_", "simulated_base1", {"_target_": "nowhere.Thing"})
+    refused("tracker.mode is of no use", "simulated_base1", "copy", settings={"tracker.mode": "online"})
+    refused("cache=only runs nothing", "simulated_base1", "copy", settings={"cache": "only", **QUICK})
+    assert not list(tmp_path.rglob("record.json"))
