@@ -23,6 +23,7 @@ class Answer:
         cut: whether it ended for lack of tokens.
         prompt_tokens: as counted by the model or endpoint; ``None`` when an endpoint does not say.
         completion_tokens: likewise.
+        stalled: whether it was ended because it went on without a row.
         rejected: rows begun that are not part of the text, by reason.
     """
 
@@ -30,4 +31,5 @@ class Answer:
     cut: bool
     prompt_tokens: int | None
     completion_tokens: int | None
+    stalled: bool = False
     rejected: Mapping[str, int] = field(default_factory=dict)

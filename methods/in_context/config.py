@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.errors import TabOrderError, choices
@@ -105,3 +106,8 @@ class InContextConfig:
     def at_once(self) -> int:
         """Requests under way, or local answers written, at once."""
         return self.concurrency or (LOCAL_BATCH if self.backend == "local" else 1)
+
+    @property
+    def public_name(self) -> str:
+        """The model; a folder or file by its last part, so that a record does not name places of this machine."""
+        return Path(self.model).name if Path(self.model).exists() else self.model

@@ -109,4 +109,4 @@ class ConstrainedModel(LocalModel):
         lines = [
             write_row({str(name): cell for name, cell in row.items()}, self.schema, self.schema.names) for row in good
         ]
-        return Answer("\n".join(lines), False, len(prompt), tokens, count(state))
+        return Answer("\n".join(lines), False, len(prompt), tokens, rejected=count(state))

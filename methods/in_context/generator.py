@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -183,6 +182,7 @@ class InContextLLM:
         self._ask, self._model = model.style == "chat", model
         names = self._order.names or schema.names
         longest = max((self._write_row(row, names) for row in _records(train)), key=len)
+        model.expect(longest)
         model.fitting([longest], self._write)
 
     def _lines(self, seed: int, count: int) -> list[str]:
@@ -226,8 +226,8 @@ class InContextLLM:
         self._log.open()
         stopped: Stopped | None = None
         while not tally.full and self._asked < config.max_requests and stopped is None:
-            wanted = -(-(n - len(tally.rows)) // config.rows_per_request)
-            batch = range(self._asked, self._asked + min(config.at_once, config.max_requests - self._asked, wanted))
+            count = min(config.at_once, config.max_requests - self._asked, tally.wanted(config.rows_per_request))
+            batch = range(self._asked, self._asked + count)
             self._asked = batch.stop
             seeds = [derive_seed(seed, "request", request) for request in batch]
             for answer in self._answers([self._prompt(seed, request) for request in batch], seeds):
@@ -284,7 +284,7 @@ class InContextLLM:
             notes.append(
                 f"prompts hold as few as {self._shown} example rows: more than fit the model's context were asked for."
             )
-        model: dict[str, Any] = {"backend": self.config.backend, "model": _public_name(self.config.model)}
+        model: dict[str, Any] = {"backend": self.config.backend, "model": self.config.public_name}
         return {
             **order,
             **model,
@@ -307,8 +307,3 @@ class InContextLLM:
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _public_name(model: str) -> str:
-    """A folder or file by its last part, so that a record does not name places of this machine."""
-    return Path(model).name if Path(model).exists() else model

@@ -17,18 +17,24 @@ from methods.pretrained import load, origin
 
 Report = Callable[..., None]
 
+PATIENCE = 4
+"""Longest rows' worth of tokens after which an answer without a row is hopeless."""
+LEAST_PATIENCE = 128
+"""Tokens for a few sentences before the first row."""
+
 
 class LocalModel:
     """Any causal language model that :mod:`methods.pretrained` can load.
 
     In style ``chat`` the prompt is the user's message, written by the tokenizer's chat template; in style ``continue`` the model
-    goes on with the prompt as it is. An answer ends with the model's end token, after as many rows as were asked for, or at
-    ``max_tokens``.
+    goes on with the prompt as it is. An answer ends with the model's end token, after as many rows as were asked for, at
+    ``max_tokens``, or when it goes on for long without a row.
 
     Args:
         config: of the generator.
 
     Attributes:
+        patience: tokens without a row that end an answer.
         on_tokens: told ``(prompt_tokens=, tokens=, tokens_per_second=, elapsed=)``, the totals since :meth:`start`, after every pass.
         sent: requests: none.
     """
@@ -38,6 +44,7 @@ class LocalModel:
 
     def __init__(self, config: InContextConfig) -> None:
         self.config = config
+        self.patience = config.max_tokens
         self.on_tokens: Report = lambda **_: None
         self.sent = 0
         self.start()
@@ -74,6 +81,10 @@ class LocalModel:
         self._read = self._written = 0
         self._began = time.monotonic()
 
+    def expect(self, row: str) -> None:
+        """Learn how long a row can be: an answer that goes on for :data:`PATIENCE` of them without closing one is ended."""
+        self.patience = max(LEAST_PATIENCE, PATIENCE * len(self.tokenizer.encode(row, add_special_tokens=False)))
+
     def encode(self, prompt: str) -> tuple[int, ...]:
         """The tokens of a prompt, in the model's style."""
         chat = self.style == "chat"
@@ -106,14 +117,15 @@ class LocalModel:
     def answers(self, prompts: Sequence[str], seeds: Sequence[int]) -> Sequence[Answer | Stopped]:
         """Write one answer a prompt, all at once."""
         wishes = [
-            Wish(self.encode(prompt), seed, self.config.max_tokens, self.config.rows_per_request)
+            Wish(self.encode(prompt), seed, self.config.max_tokens, self.config.rows_per_request, self.patience)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         result = []
         for wish, tokens in zip(wishes, self.writer.write(wishes, self.tell), strict=True):
             ended = tokens[-1] in self.writer.ends
             text = self.tokenizer.decode(tokens[: len(tokens) - ended], skip_special_tokens=True)
-            result.append(Answer(text, len(tokens) >= wish.most and not ended, len(wish.prompt), len(tokens)))
+            cut = not ended and wish.closed < wish.closings
+            result.append(Answer(text, cut, len(wish.prompt), len(tokens), cut and wish.stalled))
         return result
 
     def tell(self, read: int, written: int) -> None:
@@ -131,6 +143,7 @@ class LocalModel:
             **({"weights": weights} if weights else {}),
             "style": self.style,
             "tokens_read": self._read,
+            "answer_ended_after_tokens_without_row": self.patience,
         }
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,9 @@ from harness.generator import Yield
 from harness.table import Schema
 from methods.in_context.answers import Answer
 from methods.in_context.rows import Domains, parse_answer
+
+LEAST_RATE = 0.5
+"""Rows of an answer to count on when there were fewer."""
 
 
 class Tally:
@@ -27,6 +31,7 @@ class Tally:
         ignored: lines of answers that were no part of a row.
         answers: taken.
         barren: answers without any row, begun or whole.
+        stalled: answers that were ended because they went on without a row.
         fruitless: answers in a row, up to the last one, that gave no row.
     """
 
@@ -35,7 +40,7 @@ class Tally:
         self.rows: list[Mapping[str, Any]] = []
         self.rejected: Counter[str] = Counter()
         self.tokens: dict[str, int | None] = {"prompt_tokens": 0, "completion_tokens": 0}
-        self.ignored = self.answers = self.barren = self.fruitless = 0
+        self.ignored = self.answers = self.barren = self.stalled = self.fruitless = 0
 
     @property
     def full(self) -> bool:
@@ -56,6 +61,7 @@ class Tally:
         before = len(self.rows)
         self.answers += 1
         self.ignored += ignored
+        self.stalled += answer.stalled
         self.barren += not attempts and not answer.rejected
         self.rejected.update(answer.rejected)
         for attempt in attempts:
@@ -84,4 +90,11 @@ class Tally:
             notes.append(f"{self.ignored} lines of the answers were no rows (prose, headings).")
         if self.barren:
             notes.append(f"{self.barren} of {self.answers} answers held no row at all.")
+        if self.stalled:
+            notes.append(f"{self.stalled} of {self.answers} answers were ended because they went on without a row.")
         return notes
+
+    def wanted(self, rows_each: int) -> int:
+        """How many more answers are likely to be needed, from what answers gave so far."""
+        rate = max(len(self.rows) / self.answers, LEAST_RATE) if self.answers else rows_each
+        return math.ceil((self.n - len(self.rows)) / rate)

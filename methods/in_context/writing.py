@@ -35,13 +35,25 @@ class Wish:
         seed: of the draws.
         most: tokens at most.
         closings: end after so many tokens of ``Writer.closing``.
+        patience: end after so many tokens without any of those.
+        tokens: written so far.
+        closed: how many of them close a row.
+        idle: tokens since the last of those.
     """
 
     prompt: tuple[int, ...]
     seed: int
     most: int
     closings: int
+    patience: int
     tokens: list[int] = field(default_factory=list)
+    closed: int = 0
+    idle: int = 0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it ended for going on without closing a row."""
+        return self.idle >= self.patience
 
 
 class Writer:
@@ -121,7 +133,7 @@ class Writer:
                 logits = self._logits(fed, starts, cache)
             uniform = np.array([random[id(wish)].random() for wish in rows])
             for wish, token in zip(rows, self._draw(logits, uniform), strict=True):
-                wish.tokens.append(token)
+                self._add(wish, token)
             tell(0, len(rows))
             kept = [place for place, wish in enumerate(rows) if not self._ended(wish)]
             if len(kept) < len(rows):
@@ -138,9 +150,15 @@ class Writer:
         drawn: list[int] = torch.searchsorted(cumulative, wanted, right=True).squeeze(1).tolist()
         return drawn
 
+    def _add(self, wish: Wish, token: int) -> None:
+        wish.tokens.append(token)
+        closes = token in self.closing
+        wish.closed += closes
+        wish.idle = 0 if closes else wish.idle + 1
+
     def _ended(self, wish: Wish) -> bool:
-        closed = wish.tokens[-1] in self.closing and sum(token in self.closing for token in wish.tokens)
-        return wish.tokens[-1] in self.ends or len(wish.tokens) >= wish.most or closed >= wish.closings
+        full = len(wish.tokens) >= wish.most or wish.closed >= wish.closings
+        return full or wish.stalled or wish.tokens[-1] in self.ends
 
     def _alone(self, wish: Wish, tell: Tell) -> None:
         """One answer with the model's own attention and cache, for architectures that attend in a way of their own."""
@@ -152,7 +170,7 @@ class Writer:
             )
             cache = out.past_key_values
             tell(len(wish.prompt) if not wish.tokens else 0, 1)
-            wish.tokens += self._draw(out.logits[:, -1], np.array([random.random()]))
+            self._add(wish, *self._draw(out.logits[:, -1], np.array([random.random()])))
             fed = wish.tokens[-1:]
 
 

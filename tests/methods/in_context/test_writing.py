@@ -37,7 +37,7 @@ def tiny(kind: str) -> Any:
 
 
 def wishes(most: int = 12) -> list[Wish]:
-    return [Wish(prompt, seed, most, 100) for seed, prompt in enumerate(PROMPTS)]
+    return [Wish(prompt, seed, most, 100, 1000) for seed, prompt in enumerate(PROMPTS)]
 
 
 def nothing(read: int, written: int) -> None: ...
@@ -83,7 +83,7 @@ def test_an_architecture_with_an_attention_of_its_own_is_left_alone() -> None:
     assert not share_prompts(model)
     assert model.config._attn_implementation == before
     writer = Writer(model, frozenset({0}), frozenset(), 0.0, None)
-    ids = torch.tensor([[*PROMPTS[0], *writer.write([Wish(PROMPTS[0], 0, 6, 100)], nothing)[0]]])
+    ids = torch.tensor([[*PROMPTS[0], *writer.write([Wish(PROMPTS[0], 0, 6, 100, 1000)], nothing)[0]]])
     greedy = model(ids).logits.argmax(2)
     assert ids[0, 4:].tolist() == greedy[0, 3:-1].tolist()
 
@@ -92,19 +92,34 @@ def test_prompts_are_read_once_and_in_parts() -> None:
     writer = Writer(tiny("gpt2"), frozenset(), frozenset(), 1.0, None)
     told: list[tuple[int, int]] = []
     long = tuple(i % 50 for i in range(2 * AT_ONCE + 10))
-    writer.write([Wish(long, seed, 3, 100) for seed in range(4)], lambda *numbers: told.append(numbers))
+    writer.write([Wish(long, seed, 3, 100, 1000) for seed in range(4)], lambda *numbers: told.append(numbers))
     assert told == [(AT_ONCE, 0), (AT_ONCE, 0), (9, 0), (0, 4), (0, 4), (0, 4)]  # the last token is fed with the rows
     told.clear()
-    writer.write([Wish((*long[:-20], 3, 3, 3), 0, 1, 100)], lambda *numbers: told.append(numbers))
+    writer.write([Wish((*long[:-20], 3, 3, 3), 0, 1, 100, 1000)], lambda *numbers: told.append(numbers))
     assert told == [(2, 0), (0, 1)]  # what the prompt before began with is known
 
 
 def test_an_answer_ends_with_an_end_token_with_its_rows_or_at_its_length() -> None:
     model = tiny("gpt2")
-    plain = Writer(model, frozenset(), frozenset(), 0.0, None).write([Wish((1, 2), 0, 8, 100)], nothing)[0]
+    plain = Writer(model, frozenset(), frozenset(), 0.0, None).write([Wish((1, 2), 0, 8, 100, 1000)], nothing)[0]
     assert len(plain) == 8
     place = plain.index(plain[3])
-    ended = Writer(model, frozenset({plain[3]}), frozenset(), 0.0, None).write([Wish((1, 2), 0, 8, 100)], nothing)[0]
+    ended = Writer(model, frozenset({plain[3]}), frozenset(), 0.0, None).write(
+        [Wish((1, 2), 0, 8, 100, 1000)], nothing
+    )[0]
     assert ended == plain[: place + 1]
-    closed = Writer(model, frozenset(), frozenset({plain[3]}), 0.0, None).write([Wish((1, 2), 0, 8, 1)], nothing)[0]
+    closed = Writer(model, frozenset(), frozenset({plain[3]}), 0.0, None).write([Wish((1, 2), 0, 8, 1, 1000)], nothing)[
+        0
+    ]
     assert closed == plain[: place + 1]
+
+
+def test_an_answer_that_goes_on_without_a_row_is_ended() -> None:
+    model = tiny("gpt2")
+    whole = Writer(model, frozenset(), frozenset(), 1.0, None).write([Wish((1, 2), 0, 12, 100, 1000)], nothing)[0]
+    closing = whole[2]
+    assert closing not in {*whole[:2], *whole[3:6]}
+    wish = Wish((1, 2), 0, 12, 100, 3)
+    assert Writer(model, frozenset(), frozenset({closing}), 1.0, None).write([wish], nothing)[0] == whole[:6]
+    assert wish.stalled
+    assert wish.closed == 1
