@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.commands import Command
-from harness.datasets.advice import read_value
+from harness.datasets.words import READING, reading_options
 from harness.errors import TabOrderError
 from harness.metrics.external import Scored, Table, load_metrics, load_rules, score_tables
 from harness.metrics.row_violations import broken_rows, write_broken
@@ -35,16 +35,7 @@ COMMAND = Command(
         "evaluation=NAME": "default, quick, or a YAML file like conf/evaluation/default.yaml (default: default)",
         "output=FILE.json": "where the scores go as JSON (default: only the printed table)",
         "broken=FILE.csv": "where the synthetic rows go that break a rule or dependency, with what they break",
-        "missing=CELL,CELL": "cells that stand for a missing value, beside the empty cell, e.g. missing=NA,? or missing=[NA,?]",
-        "columns={NAME: KIND}": "kinds that override the inferred ones: categorical, integer, float, datetime, boolean, a date format",
-        "drop_columns=[NAME]": "columns to leave out of all three tables",
-        "delimiter=MARK": "between CSV cells (default: told from the file), \\t for tabs",
-        "decimal=MARK": "the decimal mark where cells such as 1,234 leave it open (default: told from the file)",
-        "header=BOOL": "whether CSV files begin with names (default: told from the rows)",
-        "fds=[A->B]": "dependencies; fds=[] is none (default: mined on train and kept where they hold on test)",
-        "ids=drop|keep": "whether text that differs in every row is left out (default: drop)",
-        "drop_text=true": "leave out columns of free text",
-        "strip=true": "take blanks around text away",
+        **READING,
         "anchors=DIR": "a folder that keeps the anchors for the next call with the same real tables",
         "seed=N": "seed of the evaluation (default: 0)",
         "jobs=N": "CPU cores (default: all)",
@@ -109,9 +100,9 @@ def run(words: Sequence[str]) -> str:
     Raises:
         TabOrderError: for anything the user can mend.
     """
-    given = COMMAND.parse(words)
+    given = COMMAND.parse([word.removeprefix("dataset.") for word in words])  # as dataset=csv takes them
     options: dict[str, Any] = load_rules(given["rules"]) if given.get("rules") else {}
-    options |= _reading(given)
+    options |= reading_options(given)
     options |= {key: given[key] for key in ("target", "task", "condition", "anchors") if given.get(key)}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     scored = score_tables(
@@ -132,26 +123,6 @@ def run(words: Sequence[str]) -> str:
         _write("broken", given["broken"], lambda path: write_broken(rows, scored.dataset.schema, path))
         text += f"\n\n{len(rows):,} rows that break a rule or dependency: {given['broken']}"
     return text
-
-
-def _reading(given: Mapping[str, str]) -> dict[str, Any]:
-    """How the tables are read, with values as ``dataset=csv`` takes them."""
-    found: dict[str, Any] = {}
-    for key in ("missing", "columns", "drop_columns", "fds"):
-        if given.get(key):
-            value = read_value(key, given[key])
-            found[key] = (
-                [cell for cell in value.split(",") if cell] if isinstance(value, str) and key != "fds" else value
-            )
-    for key in ("delimiter", "decimal", "ids"):
-        if given.get(key):
-            found[key] = given[key]
-    for key in ("header", "drop_text", "strip"):
-        if given.get(key):
-            if given[key] not in ("true", "false"):
-                raise TabOrderError(f"{key}={given[key]} is neither true nor false.")
-            found[key] = given[key] == "true"
-    return found
 
 
 def _write(key: str, place: str, write: Callable[[Path], object]) -> None:

@@ -59,8 +59,9 @@ def load(dataset: str, **overrides: Any) -> Dataset:
 
 def _configured(dataset: str) -> Any:
     """A file of ``conf/dataset`` over the ones that its defaults list names, as Hydra composes them."""
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
 
     own = OmegaConf.create((resources.files("conf") / "dataset" / f"{dataset}.yaml").read_text(encoding="utf-8"))
+    assert isinstance(own, DictConfig)
     below = [str(name) for name in own.pop("defaults", []) if name != "_self_"]
     return OmegaConf.merge(*map(_configured, below), own) if below else own

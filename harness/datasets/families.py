@@ -81,7 +81,7 @@ def family(
         raise TabOrderError(choices(kind, KINDS, "kind of family"))
     _check(base, context_columns, context_values, train_rows, test_rows, g3)
     rows = train_rows + test_rows
-    random = rng(table_seed, "family", kind, base, g3)
+    random = rng(table_seed, "family", kind, base, f"{g3:g}")
     columns, pairs = KINDS[kind](base, rows, g3, random)
     least = min(columns, key=lambda column: len(np.unique(columns[column])))
     for k in range(1, context_columns + 1):

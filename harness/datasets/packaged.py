@@ -108,8 +108,8 @@ def packaged(
     held_out = round(test_share * len(order))
     asked = Asked(dict(columns or {}), target, task, ids="keep")
     reading = Reading(drop=drop_columns)
-    parts = (frame.iloc[sorted(part)].reset_index(drop=True) for part in (order[held_out:], order[:held_out]))
-    real = read_real(*parts, asked, reading)
+    train, test = (frame.iloc[sorted(part)].reset_index(drop=True) for part in (order[held_out:], order[:held_out]))
+    real = read_real(train, test, asked, reading)
     assert real.test is not None
     drawn = (
         f"{len(order)} of {len(frame)} rows, drawn with seed={seed}."
