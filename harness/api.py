@@ -26,7 +26,7 @@ from harness.execution.cell import run_cell
 from harness.execution.progress import CellProgress
 from harness.generator import Generator, Yield
 from harness.metrics.external import Scored, Table, load_metrics, score_tables
-from harness.ranking.families import normalised
+from harness.ranking.families import place
 from harness.records.record import Record, Score
 from harness.report.score_text import headlines
 from harness.score import format_text
@@ -88,7 +88,7 @@ class Scores(Sequence[Score]):
                 "value": score.value,
                 "real": score.real,
                 "floor": score.floor,
-                "normalised": normalised(score, "floor"),
+                "normalised": place(score, self._scored.sizes).value,
                 "goal": score.goal,
                 "version": score.version,
                 "seconds": score.seconds,

@@ -14,7 +14,9 @@ from typing import Any
 
 from harness.commands import Command
 from harness.errors import TabOrderError
+from harness.ranking.families import FAMILIES, chosen_families
 from harness.ranking.load import load
+from harness.ranking.selection import JoinedStores, Selection
 from harness.ranking.standings import Policy, Standings
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import write
@@ -23,19 +25,24 @@ COMMAND = Command(
     "harness.leaderboard",
     "Rebuild the leaderboard from the records of a store.",
     {
-        "store.root=DIR": "the store, a folder that holds runs/",
+        "store.root=DIR": "the store, a folder that holds runs/; several are joined: store.root=DIR,DIR",
         "output=DIR": """where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard_pairs.csv, leaderboard.json and
-            index.html go (default: the store)""",
+            scores.csv, index.html go (default: the store, or the first of several)""",
         "sweep=NAME": "only records of this sweep (default: all)",
-        "missing=drop|worst": """drop: a dataset that some generator did not finish is left out for all;
-            worst: each failed cell counts 0 (default: drop)""",
+        "dataset=NAME,NAME": "only these datasets (default: all)",
+        "generator=NAME,NAME": "only these generators (default: all)",
+        "without=NAME,NAME": "all but these generators",
+        "family=KEY,KEY": f"only these families make the overall score: {', '.join(family.key for family in FAMILIES)}",
+        "columns=SCORE,SCORE": "further scores in the printed table, as they are, e.g. columns=distribution.column_shapes",
+        "missing=floor|drop|worst": """floor: each failed or absent cell counts as the floor, 0; drop: a dataset that some generator
+            did not finish is left out for all, which hides that it could not; worst: as the worst score, also 0 (default: floor)""",
         "anchor=NAME": "the generator whose Elo rating is 1000 (default: independent where there is one, else the mean of all)",
         "rope=X": "differences below this count as practically equal (default: 0.01)",
     },
     required=("store.root",),
     examples=(
         "python -m harness.leaderboard store.root=results",
-        "python -m harness.leaderboard store.root=results output=tables sweep=paper missing=worst",
+        "python -m harness.leaderboard store.root=results output=tables sweep=paper missing=drop",
     ),
 )
 
@@ -48,14 +55,29 @@ def _policy(given: dict[str, str]) -> Policy:
         except ValueError:
             raise TabOrderError(f"rope={given['rope']} is not a number: write e.g. rope={Policy.rope}.") from None
     words: dict[str, Any] = {key: given[key] for key in ("missing", "anchor") if key in given}
-    return Policy(**words, **numbers)
+    chosen_families(_names(given, "family"))
+    return Policy(**words, **numbers, families=_names(given, "family"), columns=_names(given, "columns"))
+
+
+def _names(given: dict[str, str], key: str) -> tuple[str, ...]:
+    return tuple(name for name in given.get(key, "").split(",") if name)
 
 
 def _act(words: Sequence[str]) -> int:
     given = COMMAND.parse(words)
-    sweep, output = given.get("sweep"), Path(given.get("output") or given["store.root"])
-    keep = (lambda record: record.sweep == sweep) if sweep else None
-    print(write(ResultStore(given["store.root"]), output, _policy(given), keep), end="")
+    policy = _policy(given)
+    stores = [ResultStore(place) for place in _names(given, "store.root")]
+    for store in stores:
+        if not store.runs.is_dir():
+            raise TabOrderError(
+                f"there is no result store at {store.root} (no runs/ folder): give store.root=DIR of a finished run."
+            )
+    store = stores[0] if len(stores) == 1 else JoinedStores(stores)
+    selection = Selection(
+        given.get("sweep") or None, _names(given, "dataset"), _names(given, "generator"), _names(given, "without")
+    )
+    output = Path(given.get("output") or store.root)
+    print(write(store, output, policy, selection=selection), end="")
     return 0
 
 

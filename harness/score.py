@@ -54,12 +54,12 @@ def format_text(scored: Scored) -> str:
     """What the command prints: what was judged, families, headline scores, reasons for missing ones, dependencies, invalid cells."""
     dataset, scores = scored.dataset, scored.scores
     target = f"target {dataset.schema.target} ({dataset.schema.task})" if dataset.schema.target else "no target"
-    sizes = f"{len(dataset.train):,} train and {len(dataset.test):,} test rows"
+    sizes = f"{scored.sizes['train']:,} train and {scored.sizes['test']:,} test rows"
     parts = [
         f"{scored.rows:,} synthetic rows × {len(dataset.schema.columns)} columns against {sizes}; {target}.",
-        family_table(scores),
+        family_table(scores, scored.sizes),
         "Where a table lies between columns drawn independently (floor, 0) and held-out real rows (real, 1):",
-        score_table(scores),
+        score_table(scores, scored.sizes),
         *(["Without value:\n" + "\n".join(reasons(scores))] if reasons(scores) else []),
         f"Dependencies: {', '.join(map(str, dataset.fds)) or 'none'}.",
         "\n".join(f"- {note}" for note in (*dataset.notes, *scored.notes)),

@@ -28,9 +28,10 @@ HEADLINES: dict[str, tuple[str, float, float, tuple[float | None, float | None]]
     "conditional.distance": ("min", 0.05, 0.55, (0.0, 1.0)),
     FD: ("min", 0.0, 0.9, (0.0, 1.0)),
     "rules.violation_rate": ("min", 0.0, 0.8, (0.0, 1.0)),
-    "detection.roc_auc": ("min", 0.5, 1.0, (0.0, 1.0)),
+    "detection.two_sided": ("max", 1.0, 0.0, (0.0, 1.0)),
     "privacy.dcr_share": ("min", 0.5, 0.5, (0.0, 1.0)),
     "coverage.missing_categories": ("min", 0.0, 0.0, (0.0, 1.0)),
+    "coverage.duplicate_rows": ("min", 0.0, 0.0, (0.0, 1.0)),
 }
 
 
@@ -48,6 +49,8 @@ def at_level(level: float) -> dict[str, float]:
     """Raw values that all normalise to ``level`` (0 like independent columns, 1 like real rows)."""
     values = {}
     for metric, (goal, real, floor, bounds) in HEADLINES.items():
+        if metric == "coverage.duplicate_rows":
+            continue
         worst = bounds[0 if goal == "max" else 1]
         low = floor if abs(real - floor) > 0.01 else float(worst or 0.0)
         values[metric] = low + level * (real - low)

@@ -39,3 +39,8 @@ class Dataset:
     condition: str | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of the tables ``train`` and ``test``."""
+        return {"train": len(self.train), "test": len(self.test)}

@@ -139,6 +139,7 @@ def _begun(job: Job) -> Record:
         command=None if job.command is None else job.redactor.text(job.command),
         sweep=job.sweep,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        rows=job.dataset.sizes,
     )
 
 

@@ -74,6 +74,7 @@ def _scored(job: Job, record: Record, evaluation: Evaluation, outcome: Outcome) 
         scores=(*(score for score in record.scores if score.metric not in names), *fresh),
         evaluation=(*(one for one in record.evaluation if one["name"] not in computed), *identities),
         cost=replace(record.cost, evaluate_seconds=(record.cost.evaluate_seconds or 0.0) + outcome.seconds),
+        rows=job.dataset.sizes,
     )
 
 

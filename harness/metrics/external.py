@@ -47,6 +47,11 @@ class Scored:
     notes: tuple[str, ...] = ()
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of the real tables ``train`` and ``test``."""
+        return self.dataset.sizes
+
+    @property
     def rows(self) -> int:
         """Of the synthetic table."""
         return len(self.synthetic)

@@ -64,7 +64,7 @@ def compare(board: Standings) -> Standings:
         board.kept and len(ranked) > 1
     ):  # averages over different datasets say nothing of one another, nor does one alone
         by_label |= {label: replace(by_label[label], pareto=on) for label, on in zip(ranked, front, strict=True)}
-    ordered = sorted(by_label.values(), key=lambda row: (row.reference, -_quality(row), row.label))
+    ordered = sorted(by_label.values(), key=lambda row: (row.standing, -_quality(row), row.label))
     return replace(
         board,
         rows=ordered,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.errors import TabOrderError
 from harness.ranking.comparison import compare
+from harness.ranking.selection import JoinedStores, Selection, refuse_mixtures
 from harness.ranking.standings import Policy, Standings, collect
-from harness.records.record import Record
+from harness.records.record import Cell, Record
 from harness.records.store import Problem, ResultStore, collector_paused
 
 Keep = Callable[[Record], bool] | None
@@ -19,13 +20,23 @@ def build(records: Iterable[Record], policy: Policy | None = None) -> Standings:
     """Aggregate records into standings: averages, intervals, ranks, Elo, pairs.
 
     Raises:
-        TabOrderError: when there is no record.
+        TabOrderError: when there is no record, or when one score has two definitions.
     """
+    records = list(records)
+    refuse_mixtures(records)
     return compare(collect(records, policy or Policy()))
 
 
-def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) -> tuple[Standings, list[Problem]]:
+def load(
+    store: ResultStore, policy: Policy | None = None, keep: Keep = None, selection: Selection | None = None
+) -> tuple[Standings, list[Problem]]:
     """Read a store's usable records and aggregate them; the rest comes back as problems.
+
+    Args:
+        store: one store, or several joined.
+        policy: how to aggregate.
+        keep: which records to look at (default: all).
+        selection: likewise, by names, which are checked.
 
     Raises:
         TabOrderError: when there is no such folder or no usable record in it.
@@ -37,14 +48,18 @@ def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) ->
     records, problems = store.records()
     sweeps = sorted({record.sweep for record in records if record.sweep})
     records = [record for record in records if keep is None or keep(record)]
-    if keep is not None and sweeps and not records:
+    if selection is not None:
+        selection.check(records)
+        records = [record for record in records if selection.keeps(record)]
+    asked = keep is not None or (selection is not None and selection.sweep is not None)
+    if asked and sweeps and not records:
         raise TabOrderError(
             f"no record of the store at {store.root} was asked for: the sweeps in it are {', '.join(sweeps)}."
         )
     problems += [
         Problem(Path(table), "is missing: its scores are kept, its table is not shown.")
         for cell, scores in ((record.cell, record.scores) for record in records)
-        if scores and not os.path.isfile(table := f"{store.runs}/{cell.path}/synthetic.parquet")
+        if scores and not os.path.isfile(table := f"{_folder(store, cell)}/synthetic.parquet")
     ]
     if not records:
         culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])
@@ -52,6 +67,13 @@ def load(store: ResultStore, policy: Policy | None = None, keep: Keep = None) ->
     with collector_paused():
         board = build(records, policy)
     return board, [_inside(problem, store.root) for problem in problems]
+
+
+def _folder(store: ResultStore, cell: Cell) -> str:
+    """A cell's folder; spelt here for one store, for a leaderboard asks for ten thousand of them."""
+    if isinstance(store, JoinedStores):
+        return str(store.cell_dir(cell))
+    return f"{store.runs}/{cell.path}"
 
 
 def _inside(problem: Problem, root: Path) -> Problem:

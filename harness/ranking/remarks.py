@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.ranking.families import FAMILIES
 from harness.ranking.intervals import LEAST_FOR_CHANCES, LEAST_TABLES, TABLES_LEVEL
+from harness.ranking.memorisation import checked
 from harness.ranking.numbers import amount, bracket, number, percent
 from harness.ranking.standings import Standings, sum_seconds
 from harness.ranking.wording import MOST_NAMED, listed, plural
@@ -26,7 +27,9 @@ def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
             *_evidence(board),
             _told_apart(board),
             _empty(board),
+            _memory(board),
             _references(board),
+            _undefined(board),
             _failures(board),
             _missing(board),
             _incomplete(board),
@@ -137,7 +140,7 @@ def _scale(board: Standings) -> str:
     quality = ", ".join(f.title for f in shown if f.quality)
     aside = "; privacy is shown beside it" if any(not f.quality for f in shown) else ""
     return (
-        f"Scores: 0 = columns sampled independently (or the worst possible value), 1 = held-out real rows, clipped to [0, 1]; higher "
+        f"Scores: 0 = columns sampled independently, 1 = held-out real rows, clipped to [0, 1]; higher "
         f"is better. Overall, the headline, is the mean of {quality}{aside}. FD viol is the raw share of rows that break a "
         "dependency, lower is better. n = datasets × training seeds. " + _intervals(board)
     )
@@ -157,15 +160,16 @@ def _intervals(board: Standings) -> str:
 
 def _policy(board: Standings) -> str:
     dropped = [dataset for dataset in board.datasets if dataset not in board.kept]
-    if board.policy.missing == "worst":
-        return "Missing cells (missing=worst): each failed or absent cell counts 0 in averages and ranks."
-    said = "Missing cells (missing=drop): a dataset some generator did not finish is left out for all"
+    if board.policy.missing != "drop":
+        counted = "the floor, 0," if board.policy.missing == "floor" else "0"
+        return f"Missing cells (missing={board.policy.missing}): each failed or absent cell counts as {counted} in averages and ranks."
+    said = "Missing cells (missing=drop): a dataset some generator did not finish is left out for all, which hides that it could not"
     if not dropped:
         return f"{said}; none was. Failed seeds of finished pairs are not counted in averages."
     if not board.kept:
         return (
             f"{said}; no dataset is complete, so averages are over each generator's own datasets, are NOT comparable, and nothing "
-            "is ranked. Run the missing cells, or use missing=worst."
+            "is ranked. Run the missing cells, or use missing=floor."
         )
     return f"{said}: {listed(dropped)}. Averages and ranks are over {plural(len(board.kept), 'dataset')}."
 
@@ -206,16 +210,49 @@ def _told_apart(board: Standings) -> str:
 def _empty(board: Standings) -> str:
     if not board.empty:
         return ""
-    return f"Without any scored cell and therefore not ranked, dropping no dataset: {listed(board.empty)} (missing=worst counts 0)."
+    return f"Without any scored cell and therefore not ranked, dropping no dataset: {listed(board.empty)} (missing=floor counts 0)."
 
 
 def _references(board: Standings) -> str:
     shown = [row.label for row in board.rows if row.reference]
     return (
-        f"Below the line, not ranked, the ends of the scale: {', '.join(shown)}."
+        f"Below the line, not ranked, the ends and traps of the scale: {', '.join(shown)}."
         if shown and len(shown) < len(board.rows)
         else ""
     )
+
+
+def _memory(board: Standings) -> str:
+    """Who memorises, and why; whose rows could not be checked."""
+    said = []
+    for row in board.rows:
+        if row.memorises and not row.reference:
+            where = "; ".join(f"on {dataset}: {', '.join(reasons)}" for dataset, reasons in row.memorises.items())
+            said.append(
+                f"{row.label} memorises its training rows, so it stands below the line and is not ranked ({where})."
+            )
+    unchecked = [
+        label
+        for label in board.ranked
+        if not any(checked([u.record for u in board.cells.get((d, label), ()) if u.scored]) for d in board.datasets)
+    ]
+    if unchecked and board.empty != unchecked:
+        said.append(
+            f"Not checked for memorised rows, for lack of privacy scores (evaluation=default has them): {listed(unchecked)}."
+        )
+    return " ".join(said)
+
+
+def _undefined(board: Standings) -> str:
+    """Families without a score although their metric was computed."""
+    found: dict[tuple[str, str], str] = {}
+    for unit in board.units:
+        for key, reason in unit.reasons.items():
+            if reason and not any(key in other.families for other in board.units if other.dataset == unit.dataset):
+                found.setdefault((unit.dataset, key), reason)
+    titles = {family.key: family.title for family in FAMILIES}
+    parts = [f"{titles[key]} on {dataset} ({reason.rstrip('.')})" for (dataset, key), reason in sorted(found.items())]
+    return f"Without a normalised score: {listed(parts)}." if parts else ""
 
 
 def _failures(board: Standings) -> str:

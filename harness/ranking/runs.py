@@ -6,11 +6,11 @@ Reads records only: the runner, torch and sdv are never imported here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from harness.ranking.families import FAMILIES, _families
+from harness.ranking.families import FAMILIES, family_values
 from harness.ranking.labels import _dataset_identity, _generator_identity, labels
 from harness.records.record import SCORED, Record, Score
 
@@ -25,6 +25,7 @@ class Unit:
         record: the record itself.
         scores: its scores by name.
         families: normalised headline score in [0, 1] per family, where it is defined; higher is better.
+        reasons: why a family has no normalised score, by family, where a headline score exists.
         overall: mean of the quality families that any unit of its dataset has; ``None`` when this one lacks some or all.
     """
 
@@ -33,6 +34,7 @@ class Unit:
     record: Record
     scores: Mapping[str, Score]
     families: Mapping[str, float]
+    reasons: Mapping[str, str]
     overall: float | None
 
     @property
@@ -46,8 +48,13 @@ class Unit:
         return None if score is None else score.value
 
 
-def units(records: Iterable[Record]) -> list[Unit]:
-    """Turn records into units, in the records' order. See :func:`labels` for how they are named."""
+def units(records: Iterable[Record], only: Sequence[str] = ()) -> list[Unit]:
+    """Turn records into units, in the records' order. See :func:`labels` for how they are named.
+
+    Args:
+        records: of any cells.
+        only: keys of the families to look at; empty: all.
+    """
     records = list(records)
     datasets = labels(
         [(r.cell.dataset, r.cell.dataset_checksum, "", r) for r in records],
@@ -62,16 +69,18 @@ def units(records: Iterable[Record]) -> list[Unit]:
         _generator_identity,
     )
     scores = [{score.metric: score for score in record.scores} for record in records]
-    families = [
-        _families(found) if record.status in SCORED else {} for record, found in zip(records, scores, strict=True)
+    placed = [
+        family_values(found, record.rows, only) if record.status in SCORED else ({}, {})
+        for record, found in zip(records, scores, strict=True)
     ]
+    families = [found for found, _ in placed]
     quality: dict[str, set[str]] = defaultdict(set)
     for dataset, found in zip(datasets, families, strict=True):
         quality[dataset] |= {family.key for family in FAMILIES if family.quality and family.key in found}
     return [
-        Unit(dataset, generator, record, score, found, _overall(found, quality[dataset]))
-        for record, dataset, generator, score, found in zip(
-            records, datasets, generators, scores, families, strict=True
+        Unit(dataset, generator, record, score, found, reasons, _overall(found, quality[dataset]))
+        for record, dataset, generator, score, (found, reasons) in zip(
+            records, datasets, generators, scores, placed, strict=True
         )
     ]
 

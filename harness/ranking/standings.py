@@ -17,6 +17,7 @@ from harness.errors import TabOrderError, choices
 from harness.ranking import statistics as st
 from harness.ranking.families import FAMILIES, headline
 from harness.ranking.intervals import Bounds, Chances, over_seeds, over_tables
+from harness.ranking.memorisation import findings_by_dataset
 from harness.ranking.runs import Unit, units
 from harness.ranking.statistics import LEVEL, Array, Estimate
 from harness.records.record import Record
@@ -24,12 +25,13 @@ from harness.records.record import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-Missing = Literal["drop", "worst"]
+Missing = Literal["floor", "drop", "worst"]
 
-REFERENCES = ("copy", "independent")
-"""Generators that mark the ends of the scale; shown, not ranked."""
+REFERENCES = ("copy", "independent", "bootstrap", "noisy_copy", "smote", "typical_rows", "oracle")
+"""Generators that mark the ends and the traps of the scale; shown, not ranked."""
 
 FD_METRIC = "dependencies.fd_violation_rate"
+UNSEEN_METRIC = "dependencies.fd_unseen_rate"
 ROPE = 0.01
 
 
@@ -38,15 +40,20 @@ class Policy:
     """How to aggregate.
 
     Attributes:
-        missing: ``drop`` leaves out, for all generators, each dataset on which some generator has no scored cell; ``worst``
-            keeps it and counts each failed or absent cell as 0.
+        missing: ``floor`` counts each failed or absent cell as the floor, 0: what a generator cannot do helps it nowhere. ``drop``
+            leaves out, for all generators, each dataset on which some generator has no scored cell, and so hides failures.
+            ``worst`` counts the worst normalised score there is, 0 as well.
         anchor: generator (name or label) whose Elo rating is 1000; ``None``: ``independent`` where there is one, else the mean.
         rope: differences in the overall score below this count as practically equal.
+        families: keys of the families that make the overall score; empty: all that the tables have.
+        columns: further scores to show, by name, as they are.
     """
 
-    missing: Missing = "drop"
+    missing: Missing = "floor"
     anchor: str | None = None
     rope: float = ROPE
+    families: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.missing not in get_args(Missing):
@@ -84,6 +91,9 @@ class Row:
         fd_violation: raw mean violation rate of the curated FDs (lower is better).
         ml: raw headline ML-efficacy measure, whose names are in ``ml_measures``.
         failures: number of cells per status other than ``ok`` (``short_yield`` included, although it is scored).
+        fd_unseen: raw mean share of rows whose left side no training row has.
+        memorises: what speaks for memorised training rows, in words, by dataset.
+        columns: the scores that the policy asks for, raw.
         pareto: no other ranked generator is both cheaper (fit + sample seconds) and better overall.
     """
 
@@ -104,6 +114,14 @@ class Row:
     mean_rank: Estimate | None = None
     elo: Estimate | None = None
     pareto: bool = False
+    fd_unseen: Estimate | None = None
+    memorises: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    columns: Mapping[str, Estimate | None] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> int:
+        """0 for generators that compete, 1 for those that memorise, 2 for references: each stands below a line of its own."""
+        return 2 if self.reference else 1 if self.memorises else 0
 
     def flat(self) -> dict[str, Any]:
         """The row as plain values: every estimate as ``name, name_low, name_high``, ``None`` where undefined."""
@@ -111,10 +129,12 @@ class Row:
             "overall": self.overall,
             **{family.key: self.families.get(family.key) for family in FAMILIES},
             "fd_violation_rate": self.fd_violation,
+            "fd_unseen_rate": self.fd_unseen,
             "ml_efficacy_raw": self.ml,
             "iqm": self.iqm,
             "mean_rank": self.mean_rank,
             "elo": self.elo,
+            **self.columns,
         }
         flat: dict[str, Any] = {"dataset": self.dataset or "all", "generator": self.label, "reference": self.reference}
         for name, found in estimates.items():
@@ -125,6 +145,7 @@ class Row:
             "ml_efficacy_measures": " ".join(self.ml_measures),
             **asdict(self.cost),
             "pareto": self.pareto,
+            "memorises": "; ".join(f"{dataset}: {', '.join(found)}" for dataset, found in self.memorises.items()),
             "datasets": self.n_datasets,
             "seeds": self.n_seeds,
             "cells": self.n_cells,
@@ -171,7 +192,8 @@ class Standings:
         datasets: all dataset labels.
         kept: those that enter averages and ranks.
         labels: all generator labels.
-        ranked: those that compete: all but the references (unless there are no others) and, under ``missing=drop``, ``empty``.
+        ranked: those that compete: all but the references (unless there are no others), those that memorise and, under
+            ``missing=drop``, ``empty``.
         empty: generators without any scored cell, which would otherwise have every dataset dropped.
         rows: one per generator, best first, references last.
         by_dataset: one per (dataset, generator).
@@ -181,6 +203,8 @@ class Standings:
         cliques: groups of generators whose mean ranks lie within it, best first.
         elo_anchor: what is pinned at 1000.
         cells: units by (dataset, generator).
+        references: generators that mark ends and traps of the scale.
+        memory: what speaks for memorised rows, by generator and dataset.
     """
 
     policy: Policy
@@ -198,6 +222,8 @@ class Standings:
     cliques: Sequence[Sequence[str]] = ()
     elo_anchor: str | None = None
     cells: Mapping[tuple[str, str], Sequence[Unit]] = field(default_factory=dict)
+    references: Sequence[str] = ()
+    memory: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def to_frame(self, *, by_dataset: bool = False) -> pd.DataFrame:
         """One row a generator, best first and references last, with the columns of ``leaderboard.csv``.
@@ -221,9 +247,12 @@ def collect(records: Iterable[Record], policy: Policy) -> Standings:
     Raises:
         TabOrderError: when there is no record.
     """
-    found = units(records)
+    found = units(records, policy.families)
     if not found:
         raise TabOrderError("there are no records to aggregate: run a sweep into this store first.")
+    for name in policy.columns:
+        if not any(name in unit.scores for unit in found):
+            raise TabOrderError(choices(name, sorted({metric for unit in found for metric in unit.scores}), "score"))
     cells: dict[tuple[str, str], list[Unit]] = defaultdict(list)
     for unit in found:
         cells[unit.dataset, unit.generator].append(unit)
@@ -232,19 +261,38 @@ def collect(records: Iterable[Record], policy: Policy) -> Standings:
     labels = sorted({unit.generator for unit in found})
     tabled = {unit.generator for unit in found if unit.scored}
     empty = [label for label in labels if label not in tabled and policy.missing == "drop"]
-    ranked = [label for label in labels if label not in references and label not in empty] or labels
+    by_pair = {pair: [unit.record for unit in group if unit.scored] for pair, group in cells.items()}
+    memory = {label: findings_by_dataset(by_pair, label) for label in labels}
+    ranked = [label for label in labels if label not in references and label not in empty]
+    ranked = [label for label in ranked if not memory[label]] if ranked else labels
     empty = [label for label in empty if label not in ranked]
     absent = [(d, g) for d in datasets for g in labels if not any(unit.scored for unit in cells.get((d, g), ()))]
     broken = {d for d, g in absent if g in ranked}
-    kept = [d for d in datasets if policy.missing == "worst" or d not in broken]
-    board = Standings(policy, found, datasets, kept, labels, ranked, empty, missing=absent, cells=dict(cells))
+    kept = [d for d in datasets if policy.missing != "drop" or d not in broken]
+    board = Standings(
+        policy,
+        found,
+        datasets,
+        kept,
+        labels,
+        ranked,
+        empty,
+        references=sorted(references),
+        missing=absent,
+        cells=dict(cells),
+        memory=memory,
+    )
     columns = _columns(board, kept or datasets)
     rows = [
         _row(board, label, kept or datasets, {name: column[label] for name, column in columns.items()})
         for label in labels
     ]
     by_dataset = [
-        replace(_row(board, label, [d], _cell_estimates(group)), dataset=d)
+        replace(
+            _row(board, label, [d], _cell_estimates(group, policy)),
+            dataset=d,
+            memorises={name: said for name, said in memory[label].items() if name == d},
+        )
         for (d, label), group in sorted(cells.items())
     ]
     return replace(board, rows=rows, by_dataset=by_dataset)
@@ -253,7 +301,7 @@ def collect(records: Iterable[Record], policy: Policy) -> Standings:
 def matrix(
     board: Standings, datasets: Sequence[str], labels: Sequence[str], value: Callable[[Unit], float | None]
 ) -> Array:
-    """Values as ``(datasets, labels, seeds)``, NaN-padded. Under ``missing=worst`` a failed or absent cell counts 0 wherever
+    """Values as ``(datasets, labels, seeds)``, NaN-padded. But for ``missing=drop`` a failed or absent cell counts 0 wherever
     another generator has a value on that dataset."""
     lists: dict[tuple[int, int], list[float]] = {}
     for d, dataset in enumerate(datasets):
@@ -263,8 +311,10 @@ def matrix(
             values = [value(unit) for unit in group]
             lists[d, g] = [number for number in values if number is not None]
             defined = defined or bool(lists[d, g])
-        if defined and board.policy.missing == "worst":
+        if defined and board.policy.missing != "drop":
             for g, label in enumerate(labels):
+                if label in board.references and label not in board.ranked:
+                    continue
                 group = board.cells.get((dataset, label), ())
                 lists[d, g] += [0.0] * (sum(value(unit) is None for unit in group) if group else 1)
     depth = max((len(values) for values in lists.values()), default=0)
@@ -283,12 +333,13 @@ COLUMNS: Mapping[str, Callable[[Unit], float | None]] = {
     "overall": lambda unit: unit.overall,
     **{family.key: lambda unit, key=family.key: unit.families.get(key) for family in FAMILIES},  # type: ignore[misc]
     "fd_violation": lambda unit: unit.value(FD_METRIC),
+    "fd_unseen": lambda unit: unit.value(UNSEEN_METRIC),
     "ml": _raw_ml,
 }
 BOUNDS: Mapping[str, Bounds] = {"ml": (None, 1.0)}
 """Of columns that are not shares: the headline ML-efficacy measures, roc_auc and r2, are at most 1."""
 
-RAW = ("fd_violation", "ml")
+RAW = ("fd_violation", "fd_unseen", "ml")
 """Columns in the metric's own unit: no failed cell is counted as 0 there, whatever the policy."""
 
 
@@ -296,15 +347,20 @@ def _columns(board: Standings, datasets: Sequence[str]) -> dict[str, dict[str, E
     """Average every column over datasets: those on which every ranked generator has it, if any."""
     ranked = [board.labels.index(label) for label in board.ranked]
     found: dict[str, dict[str, Estimate | None]] = {}
-    for name, value in COLUMNS.items():
-        policy = replace(board.policy, missing="drop") if name in RAW else board.policy
+    for name, value in columns_of(board.policy).items():
+        policy = replace(board.policy, missing="drop") if name in RAW + board.policy.columns else board.policy
         values = matrix(replace(board, policy=policy), datasets, board.labels, value)
         have = st.present(values)
         whole = have[:, ranked].all(axis=1)
         used = values[whole if whole.any() else have.any(axis=1)]
-        bounds = BOUNDS.get(name, (0.0, 1.0))
+        bounds = (None, None) if name in board.policy.columns else BOUNDS.get(name, (0.0, 1.0))
         found[name] = {label: _average(used[:, g], bounds) for g, label in enumerate(board.labels)}
     return found
+
+
+def columns_of(policy: Policy) -> Mapping[str, Callable[[Unit], float | None]]:
+    """Every column of a row that is averaged: those of all leaderboards, and the scores the policy asks for."""
+    return {**COLUMNS, **{name: lambda unit, name=name: unit.value(name) for name in policy.columns}}  # type: ignore[misc]
 
 
 def _average(values: Array, bounds: Bounds) -> Estimate | None:
@@ -315,10 +371,11 @@ def _average(values: Array, bounds: Bounds) -> Estimate | None:
     return over_tables(st.seed_means(values).tolist(), bounds) if len(values) else None
 
 
-def _cell_estimates(group: Sequence[Unit]) -> dict[str, Estimate | None]:
-    found = {name: [v for v in map(value, group) if v is not None] for name, value in COLUMNS.items()}
+def _cell_estimates(group: Sequence[Unit], policy: Policy) -> dict[str, Estimate | None]:
+    found = {name: [v for v in map(value, group) if v is not None] for name, value in columns_of(policy).items()}
+    bounds = {**BOUNDS, **dict.fromkeys(policy.columns, (None, None))}
     return {
-        name: over_seeds(values, BOUNDS.get(name, (0.0, 1.0))) if values else None for name, values in found.items()
+        name: over_seeds(values, bounds.get(name, (0.0, 1.0))) if values else None for name, values in found.items()
     }
 
 
@@ -330,7 +387,7 @@ def _row(board: Standings, label: str, datasets: Sequence[str], found: Mapping[s
     measured = [headline(unit.scores, FAMILIES[0].components[0]) for unit in scored]
     return Row(
         label=label,
-        reference=label not in board.ranked and label not in board.empty,
+        reference=label in board.references and label not in board.ranked,
         dataset=None,
         overall=found["overall"],
         families={f.key: estimate for f in FAMILIES if (estimate := found[f.key]) is not None},
@@ -340,6 +397,9 @@ def _row(board: Standings, label: str, datasets: Sequence[str], found: Mapping[s
         n_cells=len(counted),
         failures=dict(sorted(Counter(u.record.status for u in counted if u.record.status != "ok").items())),
         fd_violation=found["fd_violation"],
+        fd_unseen=found["fd_unseen"],
+        memorises=board.memory[label],
+        columns={name: found[name] for name in board.policy.columns},
         ml=found["ml"],
         ml_measures=tuple(sorted({score.metric for score in measured if score is not None})),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from harness.ranking.anchor_rows import anchor_rows
 from harness.ranking.families import FAMILIES
-from harness.ranking.numbers import amount, bracket, chance, number, spread
+from harness.ranking.numbers import amount, bracket, chance, estimate, number, spread
 from harness.ranking.standings import Row, Standings
 
 WIDTH = 120
 LABEL = 26
-LEFT_OUT = ("ML raw", "GiB", "IQM", "tokens")
+LEFT_OUT = ("ML raw", "FD new", "GiB", "IQM", "tokens")
 """Columns left out, in this order, while the generators' names have too little room; leaderboard.csv has all."""
 MOST_AGAINST = 8
 
@@ -22,21 +23,28 @@ def tables(board: Standings) -> str:
 
 
 def scores(board: Standings) -> str:
-    """One line per generator: overall [interval], families, raw FD violation and ML efficacy, n, cells that failed."""
+    """A heading that names the families used, then one line per generator: overall [interval], families, raw FD violation, share of
+    unseen left sides and ML efficacy, n, cells that failed; last the two ends of the scale."""
+    rows = [*board.rows, *anchor_rows(board)]
     shown = [family for family in FAMILIES if any(family.key in row.families for row in board.rows)]
-    heads = ["overall", *(f.short for f in shown), "FD viol", "ML raw", "n", "not ok"]
+    extra = list(board.policy.columns)
+    heads = ["overall", *(f.short for f in shown), "FD viol", "FD new", "ML raw", *extra, "n", "not ok"]
     lines = [
         [
             bracket(row.overall),
             *(number(None if (found := row.families.get(f.key)) is None else found.value) for f in shown),
             number(None if row.fd_violation is None else row.fd_violation.value, 4),
+            number(None if row.fd_unseen is None else row.fd_unseen.value, 4),
             number(None if row.ml is None else row.ml.value, 3),
-            f"{row.n_datasets}×{row.n_seeds}",
-            f"{sum(row.failures.values())}/{row.n_cells}" if row.failures else "0",
+            *(estimate(row.columns.get(name)) for name in extra),
+            f"{row.n_datasets}×{row.n_seeds}" if row.n_cells else "",
+            f"{sum(row.failures.values())}/{row.n_cells}" if row.failures else "0" if row.n_cells else "",
         ]
-        for row in board.rows
+        for row in rows
     ]
-    return _grid(board.rows, heads, lines)
+    used = ", ".join(f"{family.title} ({family.short})" for family in shown if family.quality)
+    heading = wrapped([f"overall = mean of {used}"]) if used else ""
+    return heading + _grid(rows, heads, lines)
 
 
 def standing(board: Standings) -> str:
@@ -91,12 +99,14 @@ def _grid(rows: Sequence[Row], heads: list[str], lines: list[list[str]]) -> str:
     room = min(room, max(9, *(len(row.label) for row in rows)) + 1)
     text = [_line("generator".ljust(room), heads, widths)]
     text.append("─" * len(text[0]))
-    divided = False
+    standing = rows[0].standing if rows else 0
     for row, cells in zip(rows, lines, strict=True):
-        if row.reference and not divided:
-            divided = True
+        if row.standing != standing:
+            standing = row.standing
             text.append("─" * len(text[0]))
-        first, *rest = textwrap.wrap(row.label, room, break_on_hyphens=False) or [""]
+        first, *rest = textwrap.wrap(
+            f"{row.label} memorises" if row.memorises and not row.reference else row.label, room, break_on_hyphens=False
+        ) or [""]
         text.append(_line(first.ljust(room), cells, widths).rstrip())
         text += [f"  {part}" for part in rest]
     return "\n".join(text) + "\n"

@@ -92,18 +92,6 @@ class Score(NamedTuple):
     seconds: float = 0.0
     error: str | None = None
 
-    @property
-    def normalised(self) -> float | None:
-        """(value − floor)/(real − floor): 0 like independent columns, 1 like real rows; ``None`` when undefined."""
-        if (
-            self.value is None
-            or self.real is None
-            or self.floor is None
-            or math.isclose(self.real, self.floor, abs_tol=1e-12)
-        ):
-            return None
-        return (self.value - self.floor) / (self.real - self.floor)
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -121,7 +109,8 @@ class Record:
     """Everything known about one cell. See ``results/README.md`` for the schema in words.
 
     ``evaluation`` lists the metrics computed, as ``{name, version, params, seed, evaluator, reads}``: one not listed is scored on the
-    stored table by the next run, without refitting.
+    stored table by the next run, without refitting. ``rows`` counts those of the tables ``train`` and ``test``: what sampling noise the
+    anchors have.
     """
 
     cell: Cell
@@ -139,6 +128,7 @@ class Record:
     command: str | None = None
     sweep: str | None = None
     started: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:

@@ -76,7 +76,7 @@ _RECORD = _fields(
         fit_seconds=_NUMBER, sample_seconds=_NUMBER, evaluate_seconds=_NUMBER, peak_memory_bytes=_NUMBER, peak_gpu_memory_bytes=_NUMBER
     ),
     **{"yield": _or_null(_fields(attempted=_COUNT, accepted=_COUNT, rejected=_MAP, tokens=_or_null(_COUNT)))},
-    evaluation=_list(_MAP), generator_info=_MAP, schema=_MAP, environment=_MAP, status=_TEXT, error=_or_null(_TEXT),
+    evaluation=_list(_MAP), generator_info=_MAP, schema=_MAP, rows=_MAP, environment=_MAP, status=_TEXT, error=_or_null(_TEXT),
     log_tail=_list(_TEXT), notes=_list(_TEXT), command=_or_null(_TEXT), sweep=_or_null(_TEXT), started=_or_null(_TEXT),
 )  # fmt: skip
 

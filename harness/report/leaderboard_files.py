@@ -10,19 +10,29 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 
 from harness.errors import TabOrderError
-from harness.ranking.families import FAMILIES
+from harness.ranking.anchor_rows import anchor_rows
+from harness.ranking.families import FAMILIES, place
 from harness.ranking.load import Keep, load
 from harness.ranking.remarks import in_short, notes
+from harness.ranking.runs import Unit
+from harness.ranking.selection import Selection
 from harness.ranking.standings import Pair, Policy, Row, Standings
 from harness.ranking.text import tables, wrapped
 from harness.records.files import write_atomic
 from harness.records.record import finite
 from harness.records.store import Problem, ResultStore, collector_paused
+from harness.report.score_text import BARE, headlines
 
 JSON_VERSION = 1
 
 
-def write(store: ResultStore, output: Path, policy: Policy | None = None, keep: Keep = None) -> str:
+def write(
+    store: ResultStore,
+    output: Path,
+    policy: Policy | None = None,
+    keep: Keep = None,
+    selection: Selection | None = None,
+) -> str:
     """Write the leaderboard of a store and return the printable table (at most 120 columns).
 
     Args:
@@ -30,6 +40,7 @@ def write(store: ResultStore, output: Path, policy: Policy | None = None, keep: 
         output: folder of the files.
         policy: how to aggregate.
         keep: which records to look at (default: all).
+        selection: likewise, by names.
 
     Raises:
         TabOrderError: when the store holds no usable record, or ``output`` cannot be written.
@@ -37,16 +48,25 @@ def write(store: ResultStore, output: Path, policy: Policy | None = None, keep: 
     from harness.report.html.page import page
 
     with collector_paused():
-        return _write(store, Path(output), load(store, policy, keep), page)
+        return _write(store, Path(output), load(store, policy, keep, selection), page, selection)
 
 
-def _write(store: ResultStore, output: Path, loaded: tuple[Standings, list[Problem]], page: Callable[..., str]) -> str:
+def _write(
+    store: ResultStore,
+    output: Path,
+    loaded: tuple[Standings, list[Problem]],
+    page: Callable[..., str],
+    selection: Selection | None,
+) -> str:
     board, problems = loaded
     short, said = in_short(board), notes(board, problems)
+    if selection is not None and selection.sentence():
+        said.insert(0, selection.sentence())
     files = {
         "leaderboard.csv": to_csv(board.rows),
         "leaderboard_by_dataset.csv": to_csv(board.by_dataset),
         "leaderboard_pairs.csv": pairs_csv(board.pairs),
+        "scores.csv": scores_csv(board.units),
         "leaderboard.json": to_json(board, problems, [*short, *said]),
         "index.html": page(board, store, problems, short, said),
     }
@@ -94,6 +114,28 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
     return text.getvalue()
 
 
+MOST_DETAILED = 200_000
+"""Scores above which ``scores.csv`` holds those without details (by column, dependency, rule, category) alone."""
+
+
+def scores_csv(runs: Sequence[Unit]) -> str:
+    """Every score of every cell, one a line: value, anchors, and where the value lies between them (empty where undefined)."""
+    short = sum(len(unit.scores) for unit in runs) > MOST_DETAILED
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = ["metric", "value", "real", "floor", "normalised", "goal", "error"]
+    writer.writerow(["dataset", "generator", "seed", "key", "status", *names])
+    for unit in runs:
+        cell = unit.record.cell
+        own = [safe_cell(unit.dataset), safe_cell(unit.generator), cell.seed, cell.key, unit.record.status]
+        scores = list(unit.record.scores)
+        for score in headlines(scores) if short else scores:
+            placed = None if score.metric.startswith(BARE) else place(score, unit.record.rows).value
+            numbers = [score.value, score.real, score.floor, placed]
+            writer.writerow([*own, safe_cell(score.metric), *numbers, score.goal, safe_cell(score.error)])
+    return text.getvalue()
+
+
 def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) -> str:
     """All numbers as strict JSON."""
     data = {
@@ -103,6 +145,7 @@ def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) 
         "datasets": board.datasets,
         "kept_datasets": board.kept,
         "generators": [asdict(row) for row in board.rows],
+        "anchors": [asdict(row) for row in anchor_rows(board)],
         "by_dataset": [asdict(row) for row in board.by_dataset],
         "pairs": [asdict(pair) for pair in board.pairs],
         "critical_difference": board.critical_difference,

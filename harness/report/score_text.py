@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
 
-from harness.ranking.families import FAMILIES, headline, normalised
+from harness.ranking.families import FAMILIES, family_values, headline, place
 from harness.records.record import Score
 
 DETAILS = ("_by_value.", "_by_key.", "_by_column.", "_by_category.")
@@ -24,33 +23,31 @@ def headlines(scores: Sequence[Score]) -> list[Score]:
     return [score for score in scores if not detail(score.metric)]
 
 
-def family_table(scores: Sequence[Score]) -> str:
-    """One line a family: how far the table is from independent columns (0) to held-out real rows (1), as on the leaderboard."""
+def family_table(scores: Sequence[Score], sizes: Mapping[str, int]) -> str:
+    """One line a family: how far the table is from independent columns (0) to held-out real rows (1), as on the leaderboard.
+
+    A family that cannot be placed says why. ``sizes`` counts the rows of ``train`` and ``test``.
+    """
     found, rows = {score.metric: score for score in scores}, []
+    values, reasons = family_values(found, sizes)
     for family in FAMILIES:
-        chosen = [(one, component.zero) for component in family.components if (one := headline(found, component))]
-        values = [value for one, zero in chosen if (value := normalised(one, zero)) is not None]
-        if values and family.quality:
-            rows.append([family.title, f"{fmean(values):.2f}", ", ".join(one.metric for one, _ in chosen)])
+        made = ", ".join(one.metric for component in family.components if (one := headline(found, component)))
+        if family.quality and family.key in values:
+            rows.append([family.title, f"{values[family.key]:.2f}", made])
+        elif family.quality and family.key in reasons:
+            rows.append([family.title, "–", reasons[family.key]])
     return _markdown(["family", "0–1", "made of"], rows, right=(1,)) if rows else ""
 
 
-def score_table(scores: Sequence[Score]) -> str:
+def score_table(scores: Sequence[Score], sizes: Mapping[str, int]) -> str:
     """Headline scores, one line each: value, anchors, where the value lies between them, direction."""
     rows = []
     for score in headlines(scores):
-        scaled = normalised(score, "floor") if _scaled(score) else None
+        scaled = None if score.metric.startswith(BARE) else place(score, sizes).value
         numbers = [_number(x) for x in (score.value, score.real, score.floor)]
         better = "higher" if score.goal == "max" else "lower"
         rows.append([score.metric, *numbers, "" if scaled is None else f"{scaled:.2f}", better])
     return _markdown(["score", "value", "real", "floor", "0–1", "better"], rows, right=(1, 2, 3, 4))
-
-
-def _scaled(score: Score) -> bool:
-    """Whether a value can be placed between its anchors: not where independent columns do as well as held-out rows."""
-    if score.metric.startswith(BARE) or score.real is None or score.floor is None:
-        return False
-    return (score.real > score.floor) == (score.goal == "max")
 
 
 def reasons(scores: Sequence[Score]) -> list[str]:

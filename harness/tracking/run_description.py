@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TabOrderError
+from harness.ranking.families import place
 from harness.records.record import SCORED, Cell, Record, finite
 from harness.records.store import ResultStore
 from harness.tracking.artifacts import (
@@ -140,7 +141,7 @@ def _summary(record: Record) -> dict[str, Any]:
         summary[score.metric] = score.value
         summary[f"real/{score.metric}"] = score.real
         summary[f"floor/{score.metric}"] = score.floor
-        summary[f"normalised/{score.metric}"] = score.normalised
+        summary[f"normalised/{score.metric}"] = place(score, record.rows).value
     for name in ("fit_seconds", "sample_seconds", "evaluate_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes"):
         summary[f"cost/{name}"] = getattr(record.cost, name)
     if record.yield_ is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import TabOrderError
 from harness.leaderboard import main
-from harness.ranking.families import normalised
+from harness.ranking.families import place
 from harness.ranking.load import build
 from harness.ranking.remarks import in_short, notes
 from harness.ranking.runs import units
@@ -64,13 +64,34 @@ def test_intervals_contain_the_value_and_shrink_with_agreement():
 
 
 def test_normalisation_is_anchored_clipped_and_undefined_without_gap():
-    assert normalised(make_score(FD, 0.45), "floor") == pytest.approx(0.5)  # (.45 − .9)/(0 − .9)
-    assert normalised(make_score("distribution.pair_trends", 0.5), "floor") == 0.0  # below the floor .8
-    assert normalised(make_score(FD, 0.0, floor=0.005), "floor") is None
-    assert normalised(make_score(FD, None), "floor") is None
+    assert place(make_score(FD, 0.45)).value == pytest.approx(0.5)  # (.45 − .9)/(0 − .9)
+    assert place(make_score("distribution.pair_trends", 0.5)).value == 0.0  # below the floor .8
+    assert place(make_score(FD, 0.0, floor=0.005)).value is None
+    assert place(make_score(FD, None)).reason == "the metric could not be computed."
     # worst bound of a share to keep low is 1: (.75 − 1)/(.5 − 1)
-    assert normalised(make_score("privacy.dcr_share", 0.75), "bound") == pytest.approx(0.5)
-    assert normalised(make_score("coverage.missing_categories", 3.0, bounds=(0.0, None)), "bound") is None
+    assert place(make_score("privacy.dcr_share", 0.75), zero="bound").value == pytest.approx(0.5)
+    assert place(make_score("coverage.missing_categories", 3.0, bounds=(0.0, None)), zero="bound").value is None
+
+
+def test_anchors_the_wrong_way_round_or_within_their_noise_place_nothing():
+    upside_down = make_score(FD, 0.5, real=0.3, floor=0.1)
+    found = place(upside_down)
+    assert found.value is None
+    assert "real rows (0.3) are not better than independent columns (0.1)" in found.reason
+    # .5 against .6 of 100 test and 400 train rows: √(.25/100 + .24/400) = .0557, three times that is .167
+    close = make_score("ml_efficacy.hgb.roc_auc", 0.55, real=0.6, floor=0.5)
+    assert place(close).value == pytest.approx(0.5)
+    assert place(close, {"train": 400, "test": 100}).value is None
+    assert "by more than 0.17" in place(close, {"train": 400, "test": 100}).reason
+    assert place(close, {"train": 40_000, "test": 10_000}).value == pytest.approx(0.5)
+
+
+def test_one_good_row_repeated_satisfies_no_family():
+    repeated = {"coverage.duplicate_rows": 0.99, FD: 0.0, "rules.violation_rate": 0.0}
+    (unit,) = units([make_record("a", "constant", level=0.0, scores=repeated)])
+    # of 100 rows one is distinct, of train's (duplicate share 0) all, of a resample of train 63.2
+    assert unit.families["dependencies"] == pytest.approx(0.01 / 0.632121)
+    assert unit.families["rules"] == pytest.approx(0.01 / 0.632121)
 
 
 def test_one_generator_with_two_parameter_sets_gets_two_labels():
@@ -125,8 +146,9 @@ def test_drop_leaves_the_incomplete_dataset_out_for_all():
     assert rows["tvae"].failures == {"timeout": 1}
 
 
-def test_worst_counts_the_failed_cell_as_zero():
-    rows = rows_by_label(build(with_failure(), Policy(missing="worst")))
+@pytest.mark.parametrize("policy", [Policy(), Policy(missing="floor"), Policy(missing="worst")])
+def test_a_failed_cell_counts_as_the_floor_unless_asked_to_drop_its_dataset(policy):
+    rows = rows_by_label(build(with_failure(), policy))
     # tvae (.4 + .2 + 0)/3 = .2, the others keep three datasets
     assert {k: r.overall.value for k, r in rows.items()} == pytest.approx({"ctgan": 0.4, "tvae": 0.2, "llm": 0.7})
     assert rows["tvae"].mean_rank.value == pytest.approx((2 + 3 + 3) / 3)
@@ -135,7 +157,7 @@ def test_worst_counts_the_failed_cell_as_zero():
 
 def test_a_generator_that_never_worked_is_shown_but_drops_no_dataset():
     records = [*grid(LEVELS), *(make_record(name, "bad", status="failed") for name in "ab")]
-    board = build(records)
+    board = build(records, Policy(missing="drop"))
     rows = rows_by_label(board)
     assert board.kept == ["a", "b", "c"]
     assert [row.label for row in board.rows] == ["llm", "ctgan", "tvae", "bad"]
@@ -144,13 +166,13 @@ def test_a_generator_that_never_worked_is_shown_but_drops_no_dataset():
     assert rows["llm"].mean_rank.value == pytest.approx(4 / 3)
     assert board.missing == [("a", "bad"), ("b", "bad"), ("c", "bad")]
     assert any("not ranked, dropping no dataset: bad" in sentence for sentence in notes(board))
-    # under worst it is the fourth of four on each dataset
+    # otherwise it is the fourth of four on each dataset
     worst = rows_by_label(build(records, Policy(missing="worst")))
     assert (worst["bad"].overall.value, worst["bad"].mean_rank.value) == (0.0, 4.0)
 
 
 def test_nothing_is_ranked_when_no_dataset_is_complete():
-    board = build([make_record("a", "ctgan"), make_record("b", "tvae")])
+    board = build([make_record("a", "ctgan"), make_record("b", "tvae")], Policy(missing="drop"))
     assert board.kept == []
     assert all(row.mean_rank is None and not row.pareto for row in board.rows)
     assert in_short(board) == []
@@ -207,6 +229,7 @@ def test_files_are_strict_deterministic_and_the_table_fits(tmp_path):
         "leaderboard.json",
         "leaderboard_by_dataset.csv",
         "leaderboard_pairs.csv",
+        "scores.csv",
     ]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
@@ -309,12 +332,15 @@ def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):
     [
         (
             ["stroe.root=x"],
-            "unknown key 'stroe.root': the choices are anchor, missing, output, rope, store.root, sweep.",
+            "unknown key 'stroe.root': the choices are anchor, columns, dataset, family, generator, missing, output, rope, store.root, sweep, without.",
         ),
         (["--force"], "unknown key '--force'"),
         ([], "give store.root=DIR"),
         (["store.root=nowhere"], "there is no result store at nowhere"),
-        (["store.root=nowhere", "missing=ignore"], "unknown missing policy 'ignore': the choices are drop, worst"),
+        (
+            ["store.root=nowhere", "missing=ignore"],
+            "unknown missing policy 'ignore': the choices are drop, floor, worst",
+        ),
         (["store.root=nowhere", "rope=wide"], "rope=wide is not a number"),
     ],
 )
@@ -368,3 +394,65 @@ def test_long_names_get_room_and_columns_give_way(tmp_path):
     text = write(store, tmp_path / "o")
     assert "permutation_aware_llm " in text
     assert max(map(len, text.splitlines()[:-1])) <= 120
+
+
+def test_filters_families_and_columns_are_asked_for_by_name(tmp_path, capsys):
+    store = make_store(tmp_path / "s", grid(LEVELS))
+    words = [f"store.root={store.root}", f"output={tmp_path / 'o'}"]
+    assert main([*words, "dataset=a,b", "without=tvae", "family=dependencies,rules", f"columns={FD}"]) == 0
+    text = capsys.readouterr().out
+    assert "overall = mean of Dependencies (FD), Rules (rules)\n" in text
+    assert "Only what was asked for: dataset=a,b without=tvae." in " ".join(text.split())
+    assert "tvae" not in text.partition("Only what")[0]
+    assert FD in text
+    data = json.loads((tmp_path / "o" / "leaderboard.json").read_text())
+    assert data["datasets"] == ["a", "b"]
+    # FD violation is .9·(1 − level): ctgan on a and b .9·(1 − .3)
+    column = {row["label"]: row["columns"][FD]["value"] for row in data["generators"]}
+    assert column == {"llm": pytest.approx(0.135), "ctgan": pytest.approx(0.63)}
+    assert [row["label"] for row in data["anchors"]] == ["real rows (held out)", "independent columns"]
+    assert [row["columns"][FD]["value"] for row in data["anchors"]] == [0.0, pytest.approx(0.9)]
+    for mistake, said in (
+        ("dataset=aa", "unknown dataset 'aa'"),
+        ("without=ctgn", "unknown generator 'ctgn'"),
+        ("family=FD", "unknown family 'FD'"),
+        ("columns=fd", "unknown score 'fd'"),
+    ):
+        assert main([*words, mistake]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_scores_csv_has_a_line_for_every_score_of_every_cell(tmp_path):
+    write(make_store(tmp_path / "s", grid({"a": {"x": [0.5], "y": [0.25]}})), tmp_path / "o")
+    with (tmp_path / "o" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    (found,) = [row for row in rows if row["generator"] == "y" and row["metric"] == FD]
+    # .9·(1 − .25) between 0 and .9
+    assert [float(found[key]) for key in ("value", "real", "floor", "normalised")] == pytest.approx(
+        [0.675, 0, 0.9, 0.25]
+    )
+    assert {row["normalised"] for row in rows if row["metric"] == "privacy.dcr_share"} == {""}
+
+
+def test_several_stores_are_read_as_one_and_a_cell_counts_once(tmp_path, capsys):
+    one = make_store(tmp_path / "one", grid({"a": {"x": [0.5]}}))
+    two = make_store(tmp_path / "two", grid({"a": {"x": [0.5], "y": [0.25]}}))
+    assert main([f"store.root={one.root},{two.root}", f"output={tmp_path / 'o'}"]) == 0
+    data = json.loads((tmp_path / "o" / "leaderboard.json").read_text())
+    assert [(row["label"], row["n_cells"]) for row in data["generators"]] == [("x", 1), ("y", 1)]
+    assert "is in an earlier store too, whose record counts." in str(data["problems"])
+    assert not any("is missing" in problem["reason"] for problem in data["problems"])
+    assert main([f"store.root={one.root},nowhere"]) == 2
+    assert "there is no result store at nowhere" in capsys.readouterr().err
+
+
+def test_two_definitions_of_one_score_are_refused_by_name():
+    def of(generator, digest, dataset="a"):
+        entry = {"name": "dependencies.fd", "version": 3, "params": {}, "seed": 0, "reads": {"fds": digest}}
+        return make_record(dataset, generator, evaluation=(entry,))
+
+    build([of("x", "1"), of("y", "1"), of("x", "2", "b")])
+    with pytest.raises(
+        TabOrderError, match=r"'dependencies\.fd' of dataset 'a' have two definitions here, which differ in reads"
+    ):
+        build([of("x", "1"), of("y", "2")])

@@ -59,14 +59,14 @@ def test_csv_to_json_and_a_table(files, capsys) -> None:
     }
     # city→country and country→city at .1; size→price and price→size, found too, at 0: the mean of four is .05.
     assert lines["score"] == ["value", "real", "floor", "0–1", "better"]
-    assert lines["dependencies.fd_violation_rate"][:2] == ["0.0500", "0.0000"]
-    assert lines["dependencies.fd_violation_rate"][-1] == "lower"
-    between = found["dependencies.fd_violation_rate"]
+    assert lines["dependencies.fd_failure_rate"][:2] == ["0.0500", "0.0000"]
+    assert lines["dependencies.fd_failure_rate"][-1] == "lower"
+    between = found["dependencies.fd_failure_rate"]
     scaled = (between["value"] - between["floor"]) / (between["real"] - between["floor"])
-    assert lines["dependencies.fd_violation_rate"][3] == f"{scaled:.2f}"
+    assert lines["dependencies.fd_failure_rate"][3] == f"{scaled:.2f}"
     assert lines["Dependencies"] == [
         f"{scaled:.2f}",
-        "dependencies.fd_violation_rate",
+        "dependencies.fd_failure_rate",
     ]  # the family, as on the leaderboard
     assert "distribution.column_shapes.size" not in lines  # details are in the file only
     assert "rules.violation_rate: dataset 'scored' states no domain rules (rules)." in printed
@@ -80,7 +80,7 @@ def test_csv_to_json_and_a_table(files, capsys) -> None:
 def test_values_are_placed_between_anchors_only_where_these_tell_good_from_bad() -> None:
     def placed(metric: str, value: float, real: float, floor: float) -> str:
         one = make_score(metric, value, real=real, floor=floor, goal="max", bounds=(0.0, 1.0))
-        return score_table([one]).splitlines()[-1].split("|")[5].strip()
+        return score_table([one], {}).splitlines()[-1].split("|")[5].strip()
 
     assert placed("coverage.range", 0.75, 1.0, 0.5) == "0.50"
     assert placed("coverage.range", 0.75, 0.5, 1.0) == ""  # independent columns span more than the smaller test table

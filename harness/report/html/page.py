@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.ranking.anchor_rows import anchor_rows
 from harness.ranking.families import FAMILIES
 from harness.ranking.numbers import amount, bracket, chance, number, percent
 from harness.ranking.remarks import provenance, scales
@@ -62,6 +63,7 @@ def page(
         sections.append(build_section(board, store, name, pictures))
     return environment.get_template("page.html.j2").render(
         board=board,
+        anchors=anchor_rows(board),
         families=families,
         short=short,
         said=said,

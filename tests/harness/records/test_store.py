@@ -30,15 +30,6 @@ def test_record_is_strict_json():
     assert data["generator_info"] == {"loss": None, "best": None, "n": 3}
 
 
-def test_normalised_score_is_zero_at_floor_and_one_at_real():
-    # (0.25 - 0.5) / (0.0 - 0.5) = 0.5
-    assert SCORE.normalised == 0.5
-    assert SCORE._replace(value=0.5).normalised == 0.0
-    assert SCORE._replace(value=0.0).normalised == 1.0
-    assert SCORE._replace(floor=0.0).normalised is None
-    assert SCORE._replace(value=None).normalised is None
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
