@@ -1,8 +1,9 @@
-"""Generators that read the columns in the table's order, given another one: the table is permuted before, and back after.
+"""Generators that read the columns in the table's order, given another one: the table is permuted before, and back
+after.
 
-Whether order alone moves a GAN or a VAE (arXiv 2211.09286 reports up to 38.67 % of Wasserstein distance), in the same orders
-as the language model's. What differs from the generator itself is the order and nothing else: seeds, arguments and all that
-the generator does are its own, so ``order=original`` gives its very rows.
+Whether order alone moves a GAN or a VAE (arXiv 2211.09286 reports up to 38.67 % of Wasserstein distance), in the same
+orders as the language model's. What differs from the generator itself is the order and nothing else: seeds, arguments
+and all that the generator does are its own, so ``order=original`` gives its very rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from methods.column_order import ColumnOrder, check_policy, column_order
 class Ordered:
     """A generator that sees the columns in an order set by policy; subclasses say which generator.
 
-    *Missing values*, *rare categories*, *numbers outside of range* and *dates* are treated as the generator treats them.
+    *Missing values*, *rare categories*, *numbers outside of range* and *dates* are treated as the generator treats
+    them.
 
     Args:
         order: policy of :func:`methods.column_order.column_order`, but for ``random``.

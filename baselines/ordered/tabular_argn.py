@@ -26,7 +26,7 @@ class OrderedTabularARGN(Ordered):
     ) -> None:
         if any_order:
             raise TabOrderError(
-                f"any_order=true trains over all column orders, so order={order} would have no effect: leave any_order=false, "
-                "or take generator=tabular_argn."
+                f"any_order=true trains over all column orders, so order={order} would have no effect: "
+                "leave any_order=false, or take generator=tabular_argn."
             )
         super().__init__(order, given_order=given_order, mining=mining, any_order=False, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from baselines.resampling import Independent
 from harness.dependencies import FunctionalDependency, violations
 from harness.errors import TabOrderError
 from harness.execution.cell import Evaluation, Job, identify, run_cell
+from harness.execution.remote_host import Host
 from harness.generator import Context, Sample, Yield
 from harness.ranking.runs import units as runs
 from harness.records.store import ResultStore
@@ -245,3 +248,14 @@ def test_from_python_too() -> None:
     assert isinstance(hand.generator, FdRepair)
     hand.fit(dataset.train)
     assert hand.sample(30).groupby("state").bird.nunique(dropna=False).max() == 1
+
+
+def test_it_runs_inside_a_generators_own_environment() -> None:
+    host = Host(lambda _: None)
+    host.build("methods.fd_repair.FdRepair", {"of": {"_target_": "baselines.resampling.Independent"}})
+    assert isinstance(host._generator, FdRepair)
+    assert isinstance(host._generator.of, Independent)
+    # There, numpy, pandas and pyarrow are all it may count on.
+    code = "import sys, methods.fd_repair; print(*({'networkx', 'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
