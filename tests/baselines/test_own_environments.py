@@ -19,6 +19,7 @@ from harness.errors import Incompatible, TabOrderError
 from harness.execution.stages import build_generator
 from harness.generator import Context
 from harness.table import Column, Schema, conform
+from harness.targets import wrapped
 
 pytestmark = [
     pytest.mark.slow,
@@ -177,3 +178,31 @@ def test_a_cell_of_the_command_line(tmp_path):
     assert record["yield"]["accepted"] == 50
     assert record["generator_info"]["environment"]["packages"]["arfpy"] == "0.1.1"
     assert len(pd.read_parquet(path.parent / "synthetic.parquet")) == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "wrapper"),
+    [
+        ("arf", {"repair": "fd"}),
+        (
+            "tabular_argn",
+            {"_target_": "baselines.ordered.tabular_argn.OrderedTabularARGN", "order": "fd", "any_order": False},
+        ),
+    ],
+)
+def test_a_wrapper_lives_in_the_environment_of_what_it_wraps(name, wrapper, train, tmp_path):
+    spec = wrapped({**spec_of(name), **wrapper}, {"fd": {"_target_": "methods.fd_repair.FdRepair"}})
+    generator = build_generator(spec, None)
+    generator.bind(Context(tmp_path, 1, lambda *_, **__: None))
+    generator.fit(train, SCHEMA, seed=1)
+    frame, _ = conform(generator.sample(40, seed=2).frame, SCHEMA)
+    described = generator.describe()
+    generator.close()
+    assert list(frame) == SCHEMA.names
+    assert described["environment"]["name"] == name
+    assert {"lhs": ["city"], "rhs": "zone", "g3": 0.0} in described["fds"]
+    if name == "arf":
+        assert described["fd_repair"]["followed"][0]["rhs"] == "zone"
+        assert (frame.groupby("city").zone.nunique(dropna=False) == 1).all()
+    else:
+        assert described["column_order"].index("city") < described["column_order"].index("zone")
