@@ -107,6 +107,8 @@ def _detect(data: EvalInput, folds: int) -> Detector:
             categorical_features=known.categorical[usable],
             early_stopping=False,
             random_state=seed,
+            learning_rate=0.2,
+            max_iter=50,
             l2_regularization=1.0,
         ).fit(rows[fit][:, usable], real[fit])
         scores.append(_ranking(model, rows[held][:, usable], real[held]))

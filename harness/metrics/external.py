@@ -172,12 +172,24 @@ def load_metrics(evaluation: str) -> list[Metric]:
     else:
         raise TabOrderError(f"{choices(evaluation, known, 'evaluation')} Or give a YAML file.")
     content = _yaml(text, evaluation)
-    specs = content.get("metrics") if isinstance(content, Mapping) else None
-    if not isinstance(specs, Mapping) or not specs:
+    specs = _specs(content, folder)
+    if not specs:
         raise TabOrderError(
             f"evaluation {evaluation} has no mapping 'metrics': write it like conf/evaluation/default.yaml."
         )
     return [build(spec) for spec in specs.values()]
+
+
+def _specs(content: Any, folder: Any) -> dict[str, Any]:
+    """The metrics of an evaluation, after those of the evaluations it has as ``defaults``; empty where it has none."""
+    if not isinstance(content, Mapping):
+        return {}
+    found: dict[str, Any] = {}
+    for name in content.get("defaults") or ():
+        if name != "_self_":
+            found |= _specs(_yaml((folder / f"{name}.yaml").read_text(encoding="utf-8"), str(name)), folder)
+    own = content.get("metrics")
+    return found | dict(own) if isinstance(own, Mapping) else found
 
 
 def load_rules(path: str) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from harness.table import Task
 Model = Literal["hgb", "random_forest", "linear", "mlp"]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 HIDDEN = (150, 100, 50)
-TREE_ROWS = 10_000
+TREES = 450
+"""Trees that boosting grows for more than two classes, about."""
+TREE_ROWS = 5_000
 """Rows drawn for each tree of a forest, at most: more of them cost time and hardly change what a hundred trees say together."""
 
 
@@ -32,7 +34,7 @@ def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int
 
     classes = task == "classification"
     if model == "hgb":
-        return SymmetricBoosting(categorical, seed) if classes else _boosting(categorical, seed, classes=False)
+        return SymmetricBoosting(categorical, seed) if classes else _boosting(categorical, seed, classes=0)
     if model == "random_forest":
         kind = ensemble.RandomForestClassifier if classes else ensemble.RandomForestRegressor
         return kind(n_estimators=100, max_samples=min(rows, TREE_ROWS), random_state=seed)
@@ -42,18 +44,25 @@ def make_model(model: Model, task: Task, rows: int, categorical: Mask, seed: int
     return _scaled(categorical, classes, FunctionTransformer(_single), _mlp(classes, seed, max_iter=_passes(rows)))
 
 
-def _boosting(categorical: Mask, seed: int, *, classes: bool) -> Any:
+def _boosting(categorical: Mask, seed: int, *, classes: int) -> Any:
     """Histogram gradient boosting that cannot diverge.
 
     Without a penalty a leaf that holds a few rows of a rare class gets a step of hundreds (its hessian is the classes' small
     chances), and a few such steps bury all other scores. Early stopping would need a row of each class on both sides of a split.
+    Each of more than two classes has a tree a step; many classes get fewer steps.
+
+    Args:
+        categorical: which columns are categories.
+        seed: of the model.
+        classes: how many; 0 for numbers.
     """
+    steps = int(np.clip(TREES // max(classes, 1), 15, 40)) if classes > 2 else 40
     from sklearn import ensemble
 
     kind = ensemble.HistGradientBoostingClassifier if classes else ensemble.HistGradientBoostingRegressor
     return kind(
         categorical_features=categorical, early_stopping=False, random_state=seed,
-        learning_rate=0.2, max_iter=40, max_leaf_nodes=15, l2_regularization=1.0,
+        learning_rate=0.2, max_iter=steps, max_leaf_nodes=15, l2_regularization=1.0,
     )  # fmt: skip
 
 
@@ -75,7 +84,9 @@ class SymmetricBoosting:
         """Fit on rows of shape (rows, columns) and labels of shape (rows,)."""
         self.classes_, coded = np.unique(labels, return_inverse=True)
         codings = [coded, 1 - coded] if len(self.classes_) == 2 and self.categorical.any() else [coded]
-        self._models = [_boosting(self.categorical, self.seed, classes=True).fit(matrix, c) for c in codings]
+        self._models = [
+            _boosting(self.categorical, self.seed, classes=len(self.classes_)).fit(matrix, c) for c in codings
+        ]
         return self
 
     def predict_proba(self, matrix: Any) -> Any:
@@ -107,11 +118,11 @@ def _mlp(classes: bool, seed: int, max_iter: int) -> Any:
 
 
 def _passes(rows: int) -> int:
-    """Passes over the rows: 2,000 updates of 200 rows, but at least 20 and at most 200 passes, the same for every generator.
+    """Passes over the rows: 800 updates of 200 rows, but at least 8 and at most 200 passes, the same for every generator.
 
     Not early stopping: scikit-learn's splits by class and fails where a class has one row.
     """
-    return int(np.clip(2000 * 200 // max(rows, 1), 20, 200))
+    return int(np.clip(800 * 200 // max(rows, 1), 8, 200))
 
 
 def _single(matrix: Any) -> Any:

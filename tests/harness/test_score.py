@@ -255,3 +255,9 @@ def test_as_a_command(files) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("taborder: give test=FILE")
+
+
+def test_an_evaluation_has_the_metrics_of_its_defaults() -> None:
+    default, full = ([metric.name for metric in load_metrics(name)] for name in ("default", "full"))
+    assert full == [*default, "ml_efficacy.mlp"]
+    assert [metric.name for metric in load_metrics("small")] == default
