@@ -20,7 +20,7 @@ def available() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load(dataset: str, **overrides: Any) -> Dataset:
+def load(dataset: str, /, **overrides: Any) -> Dataset:
     """Build a configured dataset outside the command line.
 
     Args:

@@ -127,8 +127,10 @@ def test_suites_name_datasets_and_keep_claims_apart() -> None:
     for entry in (resources.files("conf") / "suite").iterdir():
         if entry.name.endswith(".yaml"):
             content = yaml.safe_load(entry.read_text(encoding="utf-8"))
-            found[entry.name.removesuffix(".yaml")] = content["hydra"]["sweeper"]["params"]["dataset"].split(",")
+            *_, swept = content["hydra"]["sweeper"]["params"].values()
+            found[entry.name.removesuffix(".yaml")] = swept.split(",")
     assert {"paper", "fd", "families", "quick", "development", "claim"} <= set(found)
+    assert {name: len(found.pop(name)) for name in ("tabarena_lite", "tabsyn")} == {"tabarena_lite": 51, "tabsyn": 6}
     for names in found.values():
         assert set(names) <= set(available())
         assert len(set(names)) == len(names)
