@@ -98,7 +98,7 @@ def test_in_a_sweep_the_option_that_lacks_the_key_is_named(monkeypatch):
     with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigCompositionException) as caught:
         compose("config", overrides=["generator=independent", "generator.epochs=3", "seed=0"])
     said = explain(caught.value)
-    assert said.startswith("unknown key of generator=independent 'epochs': the choices are max_train_seconds.")
+    assert said.startswith("unknown key of generator=independent 'epochs': the choices are max_train_seconds, repair.")
     assert "Run generator=independent apart." in said
     assert "Did you mean" not in said
 
