@@ -98,6 +98,21 @@ def wrapped(spec: Mapping[str, Any], wrappers: Mapping[str, Any], key: str = "re
     return {**wrappers[chosen], "of": inner, **around}
 
 
+def accepts(target: str, argument: str) -> bool:
+    """Whether what ``target`` names takes an argument of this name."""
+    try:
+        parameters = inspect.signature(locate(target)).parameters.values()
+    except (TypeError, ValueError):  # no signature to look at
+        return False
+    return any(one.name == argument or one.kind == one.VAR_KEYWORD for one in parameters)
+
+
+def with_argument(spec: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """The spec with an argument set wherever it is taken: by the target itself, or by the specs among its arguments."""
+    inner = {key: with_argument(part, name, value) if is_spec(part) else part for key, part in spec.items()}
+    return {**inner, name: value} if accepts(str(spec["_target_"]), name) else inner
+
+
 def arguments_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a spec: what is neither its target nor about how it is run, nor an unused ``repair: null``."""
     about = {"_target_", "_convert_", "environment", *(["repair"] if spec.get("repair") is None else [])}

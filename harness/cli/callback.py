@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.display import SweepDisplay, overall
 from harness.cli.outcomes import Finished, read_outcomes
-from harness.cli.session import TOTAL_VARIABLE, current, total_cells
+from harness.cli.resources import share_of
+from harness.cli.session import TOTAL_VARIABLE, VARIES_VARIABLE, current, total_cells, varying
 from harness.errors import TabOrderError, choices
 from harness.execution.messages import Json
 from harness.records.files import write_atomic
@@ -60,7 +61,9 @@ class SweepCallback(Callback):
         session, folder = current(), Path(config.hydra.sweep.dir)
         session.folder, session.config = folder, config
         if "grids" not in config.hydra.sweeper:  # harness.cli.sweeper counts its own
-            os.environ[TOTAL_VARIABLE] = str(_count_jobs(config))
+            jobs = _jobs(config)
+            os.environ[TOTAL_VARIABLE] = str(len(jobs))
+            os.environ[VARIES_VARIABLE] = varying(jobs)
         os.environ[BEGIN_VARIABLE] = str(time.time())
         os.environ[NAME_VARIABLE] = name_of(config.hydra.overrides.task)
         if sys.stderr.isatty():
@@ -88,6 +91,8 @@ def collect(config: DictConfig) -> Finished:
         store=Path(config.store.root),
         output=Path(config.output),
         outputs=tuple(config.get("outputs") or ()),
+        dry_run=bool(config.get("dry_run")),
+        workers=share_of(cast(Json, config.hydra.launcher)).workers,
         tracker=cast(Json, tracker) if isinstance(tracker, dict) else None,
     )
 
@@ -101,10 +106,10 @@ def _redact(path: Path) -> None:
             write_atomic(path, clean.encode())
 
 
-def _count_jobs(config: DictConfig) -> int:
+def _jobs(config: DictConfig) -> list[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
-    return sum(len(batch) for batch in BasicSweeper.split_arguments(overrides, None))
+    return [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]

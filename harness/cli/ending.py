@@ -30,7 +30,7 @@ def conclude_session(session: Session) -> int:
     if session.finished is not None:
         return _finish(session, session.finished)
     if session.outcome is not None:
-        return _finish_one(session.outcome)
+        return _finish_one(session, session.outcome)
     return 0
 
 
@@ -58,9 +58,28 @@ def interrupted(session: Session, number: int) -> int:
     return say(sentence, 128 + number)
 
 
-def _finish_one(outcome: JobOutcome) -> int:
+def _finish_one(session: Session, outcome: JobOutcome) -> int:
+    """A single cell: its families and headline scores beside their anchors, where its record is, and what to do next."""
+    from harness.cli.rehearsal import PLANNED
     from harness.records.record import SCORED
 
+    if outcome.status == PLANNED:
+        print(f"{outcome.label}: {outcome.how}; nothing was run (dry_run=true).")
+        return 0
+    result = session.result
+    if result is not None and result.record is not None:
+        from harness.report.score_text import family_table, reasons, score_table
+
+        record, folder = result.record, session.cell_folder
+        if record.scores:
+            print("\n\n".join(filter(None, [family_table(record.scores), score_table(record.scores)])))
+            print("\n".join(reasons(record.scores)), end="\n" if reasons(record.scores) else "")
+        if folder is not None:
+            root = folder.parents[3]
+            print(f"\nrecord   {folder / 'record.json'}")
+            print(
+                f"Leaderboard of everything in this store: python -m harness.leaderboard store.root={root}", flush=True
+            )
     return 0 if outcome.status in SCORED else 1
 
 
@@ -72,6 +91,17 @@ def _finish(session: Session, done: Finished) -> int:
     if invalid and len(invalid) == len(done.outcomes):
         return say(f"no cell could run: {invalid[0].error}", MISTAKE)
     store = ResultStore(done.store)
+    if done.dry_run:
+        from harness.cli.rehearsal import forecast
+
+        print("\n".join(forecast(done.outcomes, store, done.workers)), flush=True)
+        return 0
+    if done.outcomes and all(one.how == "absent" for one in done.outcomes):
+        return say(
+            f"nothing is stored in {store.root} of the {done.total} cells this command asks for, and cache=only runs none: "
+            "leave cache=only out, or give the store.root=DIR that holds them.",
+            1,
+        )
     code = max(int(done.failed), _written(session, done, store))
     parts = session.plan.parts if session.plan else {}
     folders = [done.output] if len(parts) < 2 else [done.output / name for name in parts]

@@ -18,6 +18,7 @@ from harness.cli.callback import pace
 from harness.cli.display import Relay
 from harness.cli.mistakes import explain
 from harness.cli.outcomes import JobOutcome
+from harness.cli.rehearsal import rehearse
 from harness.cli.resources import slot
 from harness.cli.session import current, total_cells
 from harness.cli.settings import job_of, label_of, own_share, plain_of, tracker_of
@@ -66,9 +67,11 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     tracker = tracker_of(spec if isinstance(spec, dict) else None)  # a mistake in it must not show hours later
     job = job_of(config)
     _say_decisions(plain["dataset"], job.dataset.notes, progress)
+    if plain["dry_run"]:
+        return rehearse(job, label_of(config))
     progress.listener = tracker.watch(job.cell, job.sweep, job.store)
     result = run_cell(job, progress)
-    current().result = result
+    current().result, current().cell_folder = result, job.folder
     if result.record is None:
         progress.say("no result is stored, and cache=only runs nothing")
         return JobOutcome(label_of(config), "absent", result.how)

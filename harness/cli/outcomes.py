@@ -54,6 +54,8 @@ class Finished:
         output: where leaderboard and tables go.
         outputs: research questions to answer at the end.
         tracker: the tracker's spec, or ``None``.
+        dry_run: whether its cells were only looked at.
+        workers: cells that run at once on this machine.
     """
 
     outcomes: tuple[JobOutcome, ...]
@@ -63,6 +65,8 @@ class Finished:
     output: Path
     outputs: tuple[str, ...] = ()
     tracker: Mapping[str, object] | None = None
+    dry_run: bool = False
+    workers: int = 1
 
     @property
     def failed(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,6 +21,10 @@ TOTAL_VARIABLE = "TABORDER_SWEEP_TOTAL"
 """How many cells the sweep has; an environment variable, for its jobs may run in other processes."""
 
 
+VARIES_VARIABLE = "TABORDER_SWEEP_VARIES"
+"""Keys whose values differ within the sweep, comma-separated: they stand in each cell's line."""
+
+
 @dataclass
 class Session:
     """What one command did.
@@ -34,6 +38,7 @@ class Session:
         finished: how it ended.
         outcome: how a single cell ended.
         result: its record.
+        cell_folder: where that lies.
         mistake: the user's mistake that ended a single cell: raised through Hydra, it would come with a line of Hydra's own.
     """
 
@@ -45,6 +50,7 @@ class Session:
     finished: Finished | None = None
     outcome: JobOutcome | None = None
     result: CellResult | None = None
+    cell_folder: Path | None = None
     mistake: Exception | None = None
 
     @contextmanager
@@ -69,6 +75,16 @@ _CURRENT: ContextVar[Session | None] = ContextVar("session", default=None)
 def current() -> Session:
     """The session that runs; in a job's process, which has none, a new one that nobody reads."""
     return _CURRENT.get() or Session()
+
+
+def varying(jobs: Iterable[Sequence[str]]) -> str:
+    """The keys that have several values among the overrides of a sweep's jobs, comma-separated."""
+    values: dict[str, set[str]] = {}
+    for job in jobs:
+        for word in job:
+            key, _, value = word.partition("=")
+            values.setdefault(key.lstrip("+"), set()).add(value)
+    return ",".join(key for key, seen in values.items() if len(seen) > 1)
 
 
 def total_cells() -> int | None:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.callback import NAME_VARIABLE
 from harness.cli.resources import Share, share_of
+from harness.cli.session import VARIES_VARIABLE
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
 from harness.execution.job import CachePolicy, Evaluation, Job
@@ -21,11 +22,17 @@ from harness.execution.messages import Json
 from harness.processes.isolation import Limits
 from harness.records.files import safe_name
 from harness.records.store import ResultStore
-from harness.targets import build, check, wrapped
+from harness.targets import build, check, with_argument, wrapped
 from harness.tracking import NoTracker, Tracker
 
 PLACES = ("_target_", "mirror", "cache_dir", "rules", "fds", "train", "test", "files", "resources", "url_base")
 """Where a table came from is no part of what it is (its checksum says that), and may be private."""
+
+NAMED = ("dataset", "generator", "seed")
+"""What every line of a sweep names anyway."""
+
+CLOCK = "max_train_seconds"
+"""The argument by which every generator of ours is told when its fit has to end."""
 
 # Kept for the cells that this process still runs.
 _datasets: dict[str, Dataset] = {}
@@ -46,7 +53,8 @@ def job_of(config: DictConfig, dataset: Dataset | None = None) -> Job:
     choices = HydraConfig.get().runtime.choices
     share, limits = own_share(), _mapping(plain, "limits")
     memory = share.memory_gib if limits["memory_gib"] == "auto" else limits["memory_gib"]
-    generator = wrapped(_mapping(plain, "generator"), _mapping(plain, "repairs"))
+    budget = _seconds(_mapping(plain, "budget")["fit_seconds"], "budget.fit_seconds")
+    generator, clock = _clocked(wrapped(_mapping(plain, "generator"), _mapping(plain, "repairs")), budget)
     data = _mapping(plain, "dataset")
     check(generator)
     return Job(
@@ -64,9 +72,10 @@ def job_of(config: DictConfig, dataset: Dataset | None = None) -> Job:
         cache_dir=str(plain["cache_dir"]) if plain["cache_dir"] else None,
         dataset_params={} if dataset else {key: value for key, value in data.items() if key not in PLACES},
         sources=() if dataset else _sources(data),
+        notes=clock,
         command=None if dataset else _command(),
         sweep=str(plain["sweep"] or choices.get("experiment") or _sweep_name() or "") or None,
-        facts={"scale": choices.get("scale"), "workers": share.workers},
+        facts={"scale": choices.get("scale"), "workers": share.workers, "budget_fit_seconds": budget},
     )
 
 
@@ -81,8 +90,16 @@ def plain_of(config: DictConfig) -> Json:
 
 def label_of(config: DictConfig) -> str:
     """``dataset · generator · seed`` as configured."""
-    dataset = HydraConfig.get().runtime.choices["dataset"]
-    return f"{dataset} · {_generator_name(cast(Json, config))} · seed {config.seed}"
+    dataset = str(config.dataset.get("name") or HydraConfig.get().runtime.choices["dataset"])
+    return f"{dataset} · {_generator_name(cast(Json, config))} · seed {config.seed}{_told_apart(config)}"
+
+
+def _told_apart(config: DictConfig) -> str:
+    """What else varies in the sweep, e.g. `` [order=fd_reversed]``."""
+    keys = [key for key in os.environ.get(VARIES_VARIABLE, "").split(",") if key and key not in NAMED]
+    if HydraConfig.get().mode != RunMode.MULTIRUN or not keys:
+        return ""
+    return f" [{', '.join(f'{key.rpartition(chr(46))[2]}={OmegaConf.select(config, key)}' for key in keys)}]"
 
 
 def _generator_name(config: Json) -> str:
@@ -122,6 +139,27 @@ def _evaluation(plain: Json) -> Evaluation:
     evaluation = Evaluation(tuple(metrics.values()), _integer(plain["seed"], "evaluation.seed"))
     _ = evaluation.built  # a mistake in a metric must not show after hours of training
     return evaluation
+
+
+def _clocked(spec: Json, seconds: float | None) -> tuple[Json, tuple[str, ...]]:
+    """The spec under the common clock, and a sentence where its class has none."""
+    if seconds is None:
+        return spec, ()
+    clocked = with_argument(spec, CLOCK, seconds)
+    if clocked == dict(spec) and spec.get(CLOCK) != seconds:
+        target = spec["_target_"]
+        return spec, (
+            f"budget.fit_seconds={seconds:g} does not stop {target}, which takes no {CLOCK}: its fit ran to its own end.",
+        )
+    return clocked, ()
+
+
+def _seconds(value: object, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise TabOrderError(f"{name}={value!r} is not a positive number of seconds: give one, or null for no limit.")
+    return float(value)
 
 
 def _integer(value: object, name: str) -> int:

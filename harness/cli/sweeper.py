@@ -19,7 +19,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from harness.cli.outcomes import Job, Plan
-from harness.cli.session import TOTAL_VARIABLE, current
+from harness.cli.session import TOTAL_VARIABLE, VARIES_VARIABLE, current, varying
 from harness.errors import TabOrderError
 
 Grids = Mapping[str, Mapping[str, object]]
@@ -91,6 +91,7 @@ class GridSweeper(Sweeper):
         made = plan(parts, arguments)
         current().plan = made
         os.environ[TOTAL_VARIABLE] = str(len(made.jobs))
+        os.environ[VARIES_VARIABLE] = varying(made.jobs)
         self.validate_batch_is_legal(made.jobs)
         done = self.launcher.launch(made.jobs, initial_job_idx=0)
         return [[one.return_value for one in done]]  # raises what a job raised

@@ -135,7 +135,7 @@ def _begun(job: Job) -> Record:
         status="failed",
         schema=job.dataset.schema.to_json(),
         environment={**provenance.describe(), "threads": job.threads, **job.facts},
-        notes=job.dataset.notes,
+        notes=(*job.dataset.notes, *job.notes),
         command=None if job.command is None else job.redactor.text(job.command),
         sweep=job.sweep,
         started=datetime.now(UTC).isoformat(timespec="seconds"),

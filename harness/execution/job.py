@@ -77,6 +77,7 @@ class Job:
             :func:`harness.execution.environments.cache_folder`.
         dataset_params: what was asked of the dataset, for the record.
         sources: files and folders that hold the real tables; the generator's process does not see them.
+        notes: sentences for the record, about how the cell was asked for.
         command: the command line that reproduces this cell.
         sweep: the name under which cells are grouped.
         facts: more JSON-able facts for ``record.environment`` (e.g. ``scale``).
@@ -96,6 +97,7 @@ class Job:
     cache_dir: str | None = None
     dataset_params: Json = field(default_factory=dict)
     sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     command: str | None = None
     sweep: str | None = None
     facts: Json = field(default_factory=dict)
