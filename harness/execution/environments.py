@@ -73,7 +73,7 @@ class Environment:
             )
 
     @classmethod
-    def from_config(cls, data: Mapping[str, Any]) -> Environment:
+    def from_config(cls, data: Mapping[str, object]) -> Environment:
         """Read the mapping of a generator's YAML.
 
         Raises:
@@ -88,7 +88,7 @@ class Environment:
         python = data.get("python")
         if python is not None and not isinstance(python, str):
             raise TabOrderError(f"environment '{data['name']}': write python in quotes, as in '3.10', not {python!r}.")
-        return cls(str(data["name"]), tuple(data["requirements"]), python, tuple(data.get("remove") or ()))
+        return cls(str(data["name"]), _texts(data["requirements"]), python, _texts(data.get("remove")))
 
     @property
     def folder_name(self) -> str:
@@ -96,6 +96,10 @@ class Environment:
         version = self.python or platform.python_version()
         ingredients = [sorted(self.requirements), sorted(self.remove), version, platform.system(), platform.machine()]
         return f"{self.name}-{hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()[:12]}"
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else ()
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:

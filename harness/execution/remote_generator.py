@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from harness.errors import Incompatible, TabOrderError
 from harness.execution.environments import Environment, ensure, packages_of, python_of
+from harness.execution.messages import Json
 from harness.generator import Context, Sample, Yield
-from harness.processes.json_lines import Ended, LineProcess
+from harness.processes.json_lines import Ended, Event, LineProcess
 from harness.table import Schema
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -45,9 +44,7 @@ class RemoteGenerator:
         TabOrderError: when the environment is not well described.
     """
 
-    def __init__(
-        self, target: str, arguments: Mapping[str, Any], environment: Mapping[str, Any], folder: Path | None = None
-    ) -> None:
+    def __init__(self, target: str, arguments: Json, environment: Json, folder: Path | None = None) -> None:
         self.target = target
         self.arguments = dict(arguments)
         self.environment = Environment.from_config(environment)
@@ -89,7 +86,7 @@ class RemoteGenerator:
         path.unlink()
         return Sample(frame, None if answer["yield"] is None else Yield(**answer["yield"]))
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Json:
         """What the generator says, and ``environment``: name, Python and every package there."""
         _, folder = self._started()
         answer = self._call({"do": "describe"})
@@ -115,7 +112,7 @@ class RemoteGenerator:
             self._process = LineProcess(command, fixed)
         return self._context, self._folder
 
-    def _call(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _call(self, request: Json) -> Event:
         assert self._process is not None
         assert self._context is not None
         try:

@@ -27,7 +27,9 @@ from harness.generator import Context, Sample
 from harness.table import Schema
 from harness.targets import built
 
-Say = Callable[[Mapping[str, Any]], None]
+Json = Mapping[str, object]
+Answer = dict[str, object]
+Say = Callable[[Json], None]
 
 
 class Host:
@@ -37,7 +39,7 @@ class Host:
         self._say = say
         self._generator: Any = None
 
-    def build(self, target: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def build(self, target: str, arguments: Json) -> Answer:
         """Import the class and call it."""
         module, _, name = target.rpartition(".")
         made = getattr(importlib.import_module(module), name)
@@ -48,19 +50,19 @@ class Host:
         self._generator = made(**built(arguments))
         return {}
 
-    def bind(self, work_dir: str, threads: int) -> dict[str, Any]:
+    def bind(self, work_dir: str, threads: int) -> Answer:
         """Pass a context on, if the generator wants one."""
         if hasattr(self._generator, "bind"):
             self._generator.bind(Context(Path(work_dir), threads, self._report))
         return {}
 
-    def fit(self, table: str, schema: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def fit(self, table: str, schema: Json, seed: int) -> Answer:
         """Fit on a table read from Parquet."""
         self._schema = Schema.from_json(schema)
         self._generator.fit(pd.read_parquet(table), self._schema, seed=seed)
         return {}
 
-    def sample(self, n: int, seed: int, table: str) -> dict[str, Any]:
+    def sample(self, n: int, seed: int, table: str) -> Answer:
         """Sample, leave the table as Parquet, return the yield."""
         given = self._generator.sample(n, seed=seed)
         sample = given if isinstance(given, Sample) else Sample(given)
@@ -71,7 +73,7 @@ class Host:
         _crossing(sample.frame).to_parquet(table, index=False)
         return {"yield": None if sample.yield_ is None else _plain(asdict(sample.yield_))}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Answer:
         """The generator's facts and this Python's version."""
         info = self._generator.describe() if hasattr(self._generator, "describe") else {}
         return {"info": _plain(dict(info)), "python": platform.python_version()}
@@ -81,7 +83,7 @@ class Host:
         self._say({"event": "progress", "stage": stage, "done": done, "total": total, "numbers": plain})
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """JSON-able: numpy scalars as Python numbers, keys as text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -103,9 +105,10 @@ def _crossing(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _text(value: Any) -> str:
-    integral = isinstance(value, (float, np.floating)) and np.isfinite(value) and float(value).is_integer()
-    return str(int(value)) if integral else str(value)
+def _text(value: object) -> str:
+    if isinstance(value, (float, np.floating)) and np.isfinite(value) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def main() -> None:
@@ -113,7 +116,7 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the generator prints is log, never an answer
 
-    def say(event: Mapping[str, Any]) -> None:
+    def say(event: Json) -> None:
         channel.write(json.dumps(event) + "\n")
         channel.flush()
 

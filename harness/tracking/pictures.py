@@ -26,6 +26,7 @@ from harness.report.views.atlas import Atlas, atlas
 from harness.report.views.order import order_graph
 from harness.report.views.pairs import distances
 from harness.report.views.real import real_tables
+from harness.tracking.messages import Drawing
 
 MOST_COLUMNS = 18
 MOST_ORDERED = 60
@@ -35,15 +36,14 @@ DARKEST = 0.4
 BROKEN = ("dependencies.fd_violation_rate.", "rules.violation_rate.")
 
 
-Drawing = tuple[str, Callable[[Path], None]]
+Picture = tuple[str, Callable[[Path], None]]
 
 
-def draw(wanted: Mapping[str, Any], folder: Path) -> tuple[dict[str, str], list[str]]:
+def draw(wanted: Drawing, folder: Path) -> tuple[dict[str, str], list[str]]:
     """Draw what a run asks for.
 
     Args:
-        wanted: ``{"record": path, "store": root, "tables": bool}`` for a cell (``tables``: pictures of rows too, else only what the
-            record alone says), or ``{"board": path of leaderboard.json}``.
+        wanted: a cell's figures, or a leaderboard's.
         folder: where the files go.
 
     Returns:
@@ -51,11 +51,11 @@ def draw(wanted: Mapping[str, Any], folder: Path) -> tuple[dict[str, str], list[
     """
     made: dict[str, str] = {}
     problems: list[str] = []
-    if "board" in wanted:
-        drawings: Iterable[Drawing] = of_board(json.loads(Path(wanted["board"]).read_text(encoding="utf-8")))
+    if wanted.board is not None:
+        drawings: Iterable[Picture] = of_board(json.loads(Path(wanted.board).read_text(encoding="utf-8")))
     else:
-        record = Record.from_json(Path(wanted["record"]).read_text(encoding="utf-8"))
-        drawings = of_cell(record, ResultStore(wanted["store"]), problems, tables=wanted["tables"])
+        record = Record.from_json(Path(str(wanted.record)).read_text(encoding="utf-8"))
+        drawings = of_cell(record, ResultStore(wanted.store), problems, tables=wanted.tables)
     for name, drawing in drawings:
         path = folder / f"{name}.png"
         try:
@@ -66,7 +66,7 @@ def draw(wanted: Mapping[str, Any], folder: Path) -> tuple[dict[str, str], list[
     return made, problems
 
 
-def of_cell(record: Record, store: ResultStore, problems: list[str], *, tables: bool) -> Iterator[Drawing]:
+def of_cell(record: Record, store: ResultStore, problems: list[str], *, tables: bool) -> Iterator[Picture]:
     """``violations`` and ``column_order`` from the record; ``columns``, ``pair_trends`` and ``map`` from the tables."""
     if record.status not in SCORED:
         return
@@ -89,7 +89,7 @@ def of_cell(record: Record, store: ResultStore, problems: list[str], *, tables: 
     yield from _of_table(real, table, plan, cell.generator, title)
 
 
-def of_board(board: Mapping[str, Any]) -> Iterator[Drawing]:
+def of_board(board: Mapping[str, Any]) -> Iterator[Picture]:
     """``overall``, ``families`` and ``quality_cost`` of a leaderboard, with its intervals."""
     rows = [row for row in board["generators"] if row["overall"] is not None]
     if not rows:
@@ -130,7 +130,7 @@ def _seconds(cost: Mapping[str, float | None]) -> float:
     return 0.0 if fit is None or sample is None else fit + sample
 
 
-def _of_record(record: Record, title: str) -> Iterator[Drawing]:
+def _of_record(record: Record, title: str) -> Iterator[Picture]:
     scores = [score for score in record.scores if score.metric.startswith(BROKEN)][:MOST_BARS]
     if scores:
         series = {
@@ -154,7 +154,7 @@ def _of_record(record: Record, title: str) -> Iterator[Drawing]:
         )
 
 
-def _of_table(real: Dataset, table: pd.DataFrame, plan: Atlas | None, label: str, title: str) -> Iterator[Drawing]:
+def _of_table(real: Dataset, table: pd.DataFrame, plan: Atlas | None, label: str, title: str) -> Iterator[Picture]:
     count = min(MOST_COLUMNS, len(real.schema.columns))
     columns = f"{title}: the first {count} of {len(real.schema.columns)} columns, all rows"
     yield "columns", lambda path: figures_tables.overlays(path, real, {label: table}, columns, count)

@@ -1,31 +1,20 @@
-"""What a W&B run says, as a pure function of a stored record (and of the leaderboard's files). No wandb here.
-
-A run is a JSON-able mapping: ``id name group job_type tags config summary history tables html pages images draw inputs outputs failed``;
-``html`` and ``images`` map names to files, ``pages`` to HTML text; ``draw`` is what :func:`harness.tracking.pictures.draw` shall draw
-(or ``None``); ``inputs`` and ``outputs`` are artifacts.
-"""
+"""What a W&B run says, as a pure function of a stored record (and of the leaderboard's files). No wandb here."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import TabOrderError
+from harness.execution.messages import Json
 from harness.ranking.families import place
 from harness.records.record import SCORED, Cell, Record, finite
 from harness.records.store import ResultStore
-from harness.tracking.artifacts import (
-    Artifact,
-    artifact_identity,
-    dataset_artifact,
-    record_artifact,
-    synthetic_artifact,
-)
-
-Run = dict[str, Any]
+from harness.tracking.artifacts import artifact_identity, dataset_artifact, record_artifact, synthetic_artifact
+from harness.tracking.messages import Artifact, Drawing, RunDescription
 
 SAMPLE_ROWS = 100
 TAG_LENGTH = 64  # W&B's limit
@@ -41,7 +30,9 @@ def cell_run_id(cell: Cell) -> str:
     return run_id("cell", cell.dataset, cell.generator, cell.seed, cell.key)
 
 
-def describe_cell(record: Record, store: ResultStore, *, group: str | None, tables: bool, figures: bool = True) -> Run:
+def describe_cell(
+    record: Record, store: ResultStore, *, group: str | None, tables: bool, figures: bool = True
+) -> RunDescription:
     """The run that mirrors ``record``.
 
     Args:
@@ -54,40 +45,38 @@ def describe_cell(record: Record, store: ResultStore, *, group: str | None, tabl
     cell = record.cell
     dataset = dataset_artifact(record)
     outputs = [record_artifact(record, store)]
-    shown: dict[str, Any] = {}
+    shown: dict[str, Mapping[str, Sequence[object]]] = {}
     if tables and record.status in SCORED:
         outputs.append(synthetic_artifact(record, store))
         shown["sample_rows"] = _sample_rows(store, cell)
-    return {
-        **identify_cell(cell, group or record.sweep, record.status),
-        "config": _config(record, dataset),
-        "summary": _summary(record),
-        "history": _history(record.generator_info.get("curve") or [], _train_rows(record, store)),
-        "tables": shown,
-        "html": {},
-        "pages": {"report": _page(record, store)} if shown else {},
-        "images": {},
-        "draw": _to_draw(record, store, tables) if figures and record.status in SCORED else None,
-        "inputs": [dataset],
-        "outputs": outputs,
-        "failed": record.status not in SCORED,
-    }
+    return replace(
+        identify_cell(cell, group or record.sweep, record.status),
+        config=_config(record, dataset),
+        summary=_summary(record),
+        history=_history(record.generator_info.get("curve") or [], _train_rows(record, store)),
+        tables=shown,
+        pages={"report": _page(record, store)} if shown else {},
+        draw=_to_draw(record, store, tables) if figures and record.status in SCORED else None,
+        inputs=[dataset],
+        outputs=outputs,
+        failed=record.status not in SCORED,
+    )
 
 
-def _to_draw(record: Record, store: ResultStore, tables: bool) -> dict[str, Any]:
+def _to_draw(record: Record, store: ResultStore, tables: bool) -> Drawing:
     path = store.cell_dir(record.cell) / "record.json"
-    return {"record": str(path.resolve()), "store": str(store.root.resolve()), "tables": tables}
+    return Drawing(record=str(path.resolve()), store=str(store.root.resolve()), tables=tables)
 
 
-def identify_cell(cell: Cell, group: str | None, *tags: str) -> dict[str, Any]:
+def identify_cell(cell: Cell, group: str | None, *tags: str) -> RunDescription:
     """What names a cell's run: the same while it trains and when its record is published."""
-    return {
-        "id": cell_run_id(cell),
-        "name": cell.label,
-        "group": group,
-        "job_type": "cell",
-        "tags": sorted({tag[:TAG_LENGTH] for tag in (cell.dataset, cell.generator, *tags)}),
-    }
+    return RunDescription(
+        id=cell_run_id(cell),
+        name=cell.label,
+        group=group,
+        job_type="cell",
+        tags=sorted({tag[:TAG_LENGTH] for tag in (cell.dataset, cell.generator, *tags)}),
+    )
 
 
 def _page(record: Record, store: ResultStore) -> str:
@@ -109,7 +98,7 @@ def _train_rows(record: Record, store: ResultStore) -> int | None:
         return None
 
 
-def _config(record: Record, dataset: Artifact) -> dict[str, Any]:
+def _config(record: Record, dataset: Artifact) -> Json:
     cell = record.cell
     facts = {
         "dataset": cell.dataset,
@@ -131,12 +120,12 @@ def _config(record: Record, dataset: Artifact) -> dict[str, Any]:
         "schema_version": record.schema_version,
         "inputs": [artifact_identity(dataset)],
     }
-    plain: dict[str, Any] = finite({name: value for name, value in facts.items() if value is not None})
+    plain: Json = finite({name: value for name, value in facts.items() if value is not None})
     return plain
 
 
-def _summary(record: Record) -> dict[str, Any]:
-    summary: dict[str, Any] = {"status": record.status, "error": record.error}
+def _summary(record: Record) -> Json:
+    summary: dict[str, object] = {"status": record.status, "error": record.error}
     for score in record.scores:
         summary[score.metric] = score.value
         summary[f"real/{score.metric}"] = score.real
@@ -154,7 +143,7 @@ def _summary(record: Record) -> dict[str, Any]:
     return {name: value for name, value in summary.items() if value is not None}
 
 
-def _history(curve: Sequence[Mapping[str, Any]], rows: int | None) -> list[dict[str, float]]:
+def _history(curve: Sequence[Json], rows: int | None) -> list[dict[str, float]]:
     """One mapping a point, all under ``train/``; ``train/rows_per_second`` is since the point before (``rows`` an epoch)."""
     points: list[dict[str, float]] = []
     before = (0.0, 0.0)
@@ -170,7 +159,7 @@ def _history(curve: Sequence[Mapping[str, Any]], rows: int | None) -> list[dict[
     return points
 
 
-def _sample_rows(store: ResultStore, cell: Cell) -> dict[str, Any]:
+def _sample_rows(store: ResultStore, cell: Cell) -> Mapping[str, Sequence[object]]:
     import pyarrow.parquet as parquet
 
     path = store.cell_dir(cell) / "synthetic.parquet"
@@ -212,7 +201,7 @@ def describe_leaderboard(
     group: str | None,
     tables: bool,
     figures: bool = True,
-) -> Run:
+) -> RunDescription:
     """The run that mirrors the leaderboard written to ``output``; its inputs are the synthetic tables it compares.
 
     Args:
@@ -250,35 +239,32 @@ def describe_leaderboard(
     digest = hashlib.sha256((output / "leaderboard.csv").read_bytes()).hexdigest()
     inputs = [synthetic_artifact(record, store) if tables else record_artifact(record, store) for record in scored]
     sweeps = sorted({record.sweep for record in records if record.sweep})
-    return {
-        "id": run_id("leaderboard", digest, *(cell_run_id(record.cell) for record in records)),
-        "name": "leaderboard",
-        "group": group or (sweeps[0] if len(sweeps) == 1 else None),
-        "job_type": "leaderboard",
-        "tags": ["leaderboard"],
-        "config": {
+    made_from = [artifact_identity(artifact) for artifact in inputs]
+    return RunDescription(
+        id=run_id("leaderboard", digest, *(cell_run_id(record.cell) for record in records)),
+        name="leaderboard",
+        group=group or (sweeps[0] if len(sweeps) == 1 else None),
+        job_type="leaderboard",
+        tags=["leaderboard"],
+        config={
             "datasets": sorted({record.cell.dataset for record in records}),
             "generators": sorted({record.cell.generator for record in records}),
             "cells": len(records),
             "sweeps": sweeps,
-            "inputs": [artifact_identity(artifact) for artifact in inputs],
+            "inputs": made_from,
         },
-        "summary": {"cells": len(records), "scored": len(scored)},
-        "history": [],
-        "tables": {"leaderboard": {"columns": header, "rows": _typed(rows)}},
-        "html": {"report": files["index.html"]} if "index.html" in files else {},
-        "pages": {},
-        "images": drawn,
-        "draw": {"board": files["leaderboard.json"]} if figures and "leaderboard.json" in files else None,
-        "inputs": inputs,
-        "outputs": [
-            {
-                "name": "leaderboard",
-                "type": "leaderboard",
-                "metadata": {"checksum": digest, "inputs": [artifact_identity(artifact) for artifact in inputs]},
-                "files": files | {f"{name}.png": path for name, path in drawn.items()},
-                "texts": {},
-            }
+        summary={"cells": len(records), "scored": len(scored)},
+        tables={"leaderboard": {"columns": header, "rows": _typed(rows)}},
+        html={"report": files["index.html"]} if "index.html" in files else {},
+        images=drawn,
+        draw=Drawing(board=files["leaderboard.json"]) if figures and "leaderboard.json" in files else None,
+        inputs=inputs,
+        outputs=[
+            Artifact(
+                name="leaderboard",
+                type="leaderboard",
+                metadata={"checksum": digest, "inputs": made_from},
+                files=files | {f"{name}.png": path for name, path in drawn.items()},
+            )
         ],
-        "failed": False,
-    }
+    )

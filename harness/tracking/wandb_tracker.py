@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from harness.errors import TabOrderError, choices
@@ -22,9 +22,10 @@ from harness.records.files import write_atomic
 from harness.records.record import Cell, Record
 from harness.records.redaction import Redactor
 from harness.records.store import ResultStore
-from harness.tracking.live import Watch
+from harness.tracking.live import Kind, Watch
+from harness.tracking.messages import Place, Request, RunDescription
 from harness.tracking.publication import PATIENCE, Attempt, Published
-from harness.tracking.run_description import Run, describe_cell, describe_leaderboard, identify_cell, run_id
+from harness.tracking.run_description import describe_cell, describe_leaderboard, identify_cell, run_id
 
 Mode = Literal["auto", "online", "offline"]
 DEFAULT_SERVER = "https://api.wandb.ai"
@@ -102,21 +103,21 @@ class WandbTracker:
         if self._mode == "offline":
             return lambda event: self._warm(store) if event.stage == "fit" else None
         identity = identify_cell(cell, self.group or sweep)
-        return Watch(lambda request: self._tell(request, store), identity).event
+        return Watch(lambda kind, run, values: self._tell(kind, run, values, store), identity).event
 
     def _warm(self, store: ResultStore) -> None:
         with contextlib.suppress(OSError):  # publishing will find out, and say so
             if self._client is None:
                 self._client = _start(self._root(store) / "wandb")
 
-    def _tell(self, request: Json, store: ResultStore) -> None:
+    def _tell(self, kind: Kind, run: RunDescription, values: Json, store: ResultStore) -> None:
         """Send what needs no answer, unless that would have to wait."""
         if self._mode != "online" or self._broken:
             return
         self._warm(store)
         with contextlib.suppress(Late, OSError):
             if self._client is not None and self._client.ready():
-                self._client.send({**request, **self._place(store)})
+                self._client.send(Request(kind=kind, run=run, place=self._place(store), values=values).to_json())
 
     def publish(self, record: Record, store: ResultStore, *, wait: bool = True) -> str | None:
         """Mirror one stored record; returns a one-line note for the user, or ``None``. Never raises.
@@ -159,10 +160,10 @@ class WandbTracker:
         run = describe_leaderboard(
             records, store, output, group=self.group, tables=self.tables, figures=bool(self.figures)
         )
-        run["id"] = self._board_id(store, output, run["id"])
+        run = replace(run, id=self._board_id(store, output, run.id))
         # W&B links inputs one by one, asking the server each time.
-        patience = 2.0 * len(run["inputs"])
-        return self._publish(run, store, json.dumps(run, sort_keys=True), time.monotonic(), patience)
+        patience = 2.0 * len(run.inputs)
+        return self._publish(run, store, json.dumps(run.to_json(), sort_keys=True), time.monotonic(), patience)
 
     def close(self) -> None:
         """Let the W&B process finish its uploads and end; returns at once."""
@@ -180,7 +181,7 @@ class WandbTracker:
 
     def _publish(
         self,
-        run: Run,
+        run: RunDescription,
         store: ResultStore,
         content: str,
         begin: float,
@@ -193,17 +194,21 @@ class WandbTracker:
         made = self._take(run, store, content, begin + time.monotonic() - waiting, patience, wait)
         return replace(made, note="; ".join(filter(None, (earlier, made.note))) or None)
 
-    def _take(self, run: Run, store: ResultStore, content: str, begin: float, patience: float, wait: bool) -> Published:
+    def _take(
+        self, run: RunDescription, store: ResultStore, content: str, begin: float, patience: float, wait: bool
+    ) -> Published:
         deadline = begin + self.timeout
         hidden = Redactor()  # records are clean; one made by other means may not be
-        run |= {part: hidden.value(run[part]) for part in ("config", "summary", "pages")}
+        run = replace(
+            run, config=hidden.value(run.config), summary=hidden.value(run.summary), pages=hidden.value(run.pages)
+        )
         root = self._root(store)
-        ledger = root / "wandb" / "published" / f"{run['id']}.json"
+        ledger = root / "wandb" / "published" / f"{run.id}.json"
         identity = {
             "content": hashlib.sha256(content.encode()).hexdigest(),
             "project": self.project,
             "entity": self.entity,
-            "group": run["group"],
+            "group": run.group,
             "tables": self.tables,
             "figures": self.figures,
         }
@@ -224,7 +229,7 @@ class WandbTracker:
         if problem is None:
             deadline += PATIENCE * self.timeout
         try:
-            made = self._attempt(run, {**place, "mode": self._mode}, ledger, identity, deadline, deadline, wait)
+            made = self._attempt(run, replace(place, mode=self._mode), ledger, identity, deadline, deadline, wait)
         except (Late, OSError) as error:
             self._give_up()
             self._broken = True
@@ -240,14 +245,14 @@ class WandbTracker:
     def _root(self, store: ResultStore) -> Path:
         return Path(self.dir) if self.dir else store.root
 
-    def _place(self, store: ResultStore) -> dict[str, Any]:
-        return {
-            "mode": self._mode,
-            "project": self.project,
-            "entity": self.entity,
-            "dir": str(self._root(store).resolve()),
-            "init_timeout": max(1.0, 0.5 * self.timeout),
-        }
+    def _place(self, store: ResultStore) -> Place:
+        return Place(
+            mode=self._mode,
+            project=self.project,
+            entity=self.entity,
+            dir=str(self._root(store).resolve()),
+            init_timeout=max(1.0, 0.5 * self.timeout),
+        )
 
     def _board_id(self, store: ResultStore, output: Path, new: str) -> str:
         """One run for a leaderboard, however often it changes: the id it got the first time."""
@@ -259,7 +264,7 @@ class WandbTracker:
             write_atomic(path, (json.dumps({"id": new}) + "\n").encode())
             return new
 
-    def _known(self, ledger: Path, identity: dict[str, Any]) -> bool:
+    def _known(self, ledger: Path, identity: Json) -> bool:
         try:
             known = json.loads(ledger.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -271,32 +276,26 @@ class WandbTracker:
 
     def _attempt(
         self,
-        run: Run,
-        place: dict[str, Any],
+        run: RunDescription,
+        place: Place,
         ledger: Path,
-        identity: dict[str, Any],
+        identity: Json,
         start_by: float,
         deadline: float,
         wait: bool,
     ) -> Published:
         """Send one run; wait for its start by ``start_by`` and, if ``wait``, for its end by ``deadline``."""
         if self._client is None:
-            self._client = _start(Path(place["dir"]) / "wandb")
-        self._client.send(
-            {
-                "kind": "publish",
-                "run": run,
-                **place,
-                "ledger": str(ledger.resolve()),
-                "identity": {**identity, "mode": self._mode},
-            }
-        )
+            self._client = _start(Path(place.dir) / "wandb")
+        told = {**identity, "mode": self._mode}
+        request = Request(kind="publish", run=run, place=place, ledger=str(ledger.resolve()), identity=told)
+        self._client.send(request.to_json())
         online, draw_within = self._mode == "online", PATIENCE * self.timeout
         attempt = Attempt(
-            self._client, run["id"], online=online, start_by=start_by, deadline=deadline, draw_within=draw_within
+            self._client, run.id, online=online, start_by=start_by, deadline=deadline, draw_within=draw_within
         )
         made = attempt.follow(to_start=not wait)
-        self._under_way = None if wait else (run["name"], attempt)
+        self._under_way = None if wait else (run.name, attempt)
         return made
 
     def _settle(self) -> str | None:

@@ -456,13 +456,13 @@ def test_logged_in_looks_at_environment_and_netrc(monkeypatch, tmp_path):
 
 
 def test_description_is_a_pure_function_of_the_record(record, store):
-    one, two = (json.dumps(describe_cell(record, store, group=None, tables=True)) for _ in range(2))
+    one, two = (json.dumps(describe_cell(record, store, group=None, tables=True).to_json()) for _ in range(2))
     assert one == two
-    assert describe_cell(record, store, group="mine", tables=True)["group"] == "mine"
+    assert describe_cell(record, store, group="mine", tables=True).group == "mine"
     long = make_record(dataset="d" * 100, generator="g" * 100)
     described = describe_cell(long, store, group=None, tables=False)
-    assert all(len(artifact["name"]) <= 128 for artifact in described["outputs"] + described["inputs"])
-    assert all(len(tag) <= 64 for tag in described["tags"])
+    assert all(len(artifact.name) <= 128 for artifact in [*described.outputs, *described.inputs])
+    assert all(len(tag) <= 64 for tag in described.tags)
 
 
 def test_illegal_options_are_named():
