@@ -22,6 +22,7 @@ def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
         sentence
         for sentence in (
             _budgets(board),
+            _clock(board),
             _scale(board),
             _policy(board),
             *_evidence(board),
@@ -131,6 +132,19 @@ def _budgets(board: Standings) -> str:
         return ""
     mixed = " Records of different budgets are mixed here." if len(found) > 1 else ""
     return f"Budgets: {', '.join(found)} — a demonstration, not a ranking.{mixed}"
+
+
+def _clock(board: Standings) -> str:
+    """The common clock, where there was one."""
+    clocks = {unit.record.environment.get("budget_fit_seconds") for unit in board.units}
+    if clocks == {None} or not clocks:
+        return ""
+    if len(clocks) > 1:
+        return "Clock: records with and without budget.fit_seconds, or with different ones, are mixed here."
+    return (
+        f"Clock: every fit was given {clocks.pop():g} s (budget.fit_seconds) and its paper's settings otherwise; what was cut says so "
+        "in its record."
+    )
 
 
 def _scale(board: Standings) -> str:
