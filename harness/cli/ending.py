@@ -72,7 +72,11 @@ def _finish_one(session: Session, outcome: JobOutcome) -> int:
 
         record, folder = result.record, session.cell_folder
         if record.scores:
-            print("\n\n".join(filter(None, [family_table(record.scores), score_table(record.scores)])))
+            print(
+                "\n\n".join(
+                    filter(None, [family_table(record.scores, record.rows), score_table(record.scores, record.rows)])
+                )
+            )
             print("\n".join(reasons(record.scores)), end="\n" if reasons(record.scores) else "")
         if folder is not None:
             root = folder.parents[3]
