@@ -16,9 +16,8 @@ import pandas as pd
 from baselines.signatures import extended
 from harness.errors import TabOrderError
 from harness.generator import Context, Sample
-from harness.seeding import derive_seed
 from harness.table import Schema
-from methods.column_order import ColumnOrder, check_policy, column_order
+from methods.column_order import ColumnOrder, Policy, check_policy, column_order
 
 
 class Ordered:
@@ -28,7 +27,8 @@ class Ordered:
     them.
 
     Args:
-        order: policy of :func:`methods.column_order.column_order`, but for ``random``.
+        order: policy of :func:`methods.column_order.column_order`, but for ``random``; or the columns in the order wanted.
+        order_seed: what ``fixed_random`` is drawn from; ``null`` for a seed derived from that of ``fit``.
         given_order: the columns, for ``order="given"``.
         mining: options of the dependency mining behind the ``fd`` orders.
         **options: the generator's own arguments.
@@ -50,19 +50,20 @@ class Ordered:
 
     def __init__(
         self,
-        order: str = "fd",
+        order: Policy = "fd",
         *,
+        order_seed: int | None = None,
         given_order: Sequence[str] | None = None,
         mining: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        check_policy(order, given_order)
+        check_policy(order, given_order, order_seed)
         if order == "random":
             raise TabOrderError(
                 f"order=random draws a fresh order for every row, but {self.inner.__name__} reads all rows in one: "
                 "take order=fixed_random, and several seeds for several orders."
             )
-        self.order, self.given_order, self.mining = order, given_order, dict(mining or {})
+        self.order, self.order_seed, self.given_order, self.mining = order, order_seed, given_order, dict(mining or {})
         self.generator = self.inner(**options)
         self._settled: ColumnOrder | None = None
 
@@ -79,7 +80,13 @@ class Ordered:
         """
         self._schema = schema
         self._settled = column_order(
-            self.order, train, schema, seed=derive_seed(seed, "order"), given=self.given_order, mining=self.mining
+            self.order,
+            train,
+            schema,
+            seed=seed,
+            order_seed=self.order_seed,
+            given=self.given_order,
+            mining=self.mining,
         )
         assert self._settled.names is not None
         names = list(self._settled.names)

@@ -8,6 +8,7 @@ from typing import Any
 from baselines.ordered import Ordered
 from baselines.tabular_argn import TabularARGN
 from harness.errors import TabOrderError
+from methods.column_order import Policy
 
 
 class OrderedTabularARGN(Ordered):
@@ -17,8 +18,9 @@ class OrderedTabularARGN(Ordered):
 
     def __init__(
         self,
-        order: str = "fd",
+        order: Policy = "fd",
         *,
+        order_seed: int | None = None,
         given_order: Sequence[str] | None = None,
         mining: Mapping[str, Any] | None = None,
         any_order: bool = False,
@@ -29,4 +31,6 @@ class OrderedTabularARGN(Ordered):
                 f"any_order=true trains over all column orders, so order={order} would have no effect: "
                 "leave any_order=false, or take generator=tabular_argn."
             )
-        super().__init__(order, given_order=given_order, mining=mining, any_order=False, **options)
+        super().__init__(
+            order, order_seed=order_seed, given_order=given_order, mining=mining, any_order=False, **options
+        )

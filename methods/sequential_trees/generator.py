@@ -33,6 +33,9 @@ from methods.sequential_trees.trees import (
     single_leaf,
 )
 
+MINED_ALIKE = ("fd", "fd_reversed", "fd_far", "fd_adjacent_reversed", "kamino")
+"""Orders made of the very dependencies that exact splits need."""
+
 
 @dataclass(frozen=True, eq=False)
 class Conditional:
@@ -185,7 +188,7 @@ class SequentialTrees:
         if not self.exact_splits:
             return {}
         found: Sequence[FunctionalDependency] = order.fds
-        if order.policy not in ("fd", "fd_reversed"):
+        if order.policy not in MINED_ALIKE:
             mined = mine(train, self._schema, self.mining)
             found, self._notes = mined.fds, [*self._notes, *mined.notes]
         assert order.names is not None

@@ -102,6 +102,19 @@ def test_an_order_changes_nothing_but_the_order(ordered: Any, plain: Any) -> Non
     assert not other.equals(original)
 
 
+def test_an_order_has_a_seed_of_its_own_and_may_be_a_list() -> None:
+    frame, schema = chain()
+
+    def order(policy: Any, seed: int, order_seed: int | None = None) -> list[str]:
+        generator = OrderedSees(policy, order_seed=order_seed)
+        generator.fit(frame, schema, seed=seed)
+        return generator.describe()["column_order"]
+
+    assert order("fixed_random", 1, 8) == order("fixed_random", 2, 8)
+    assert len({tuple(order("fixed_random", 1, seed)) for seed in range(8)}) > 3
+    assert order(["x", "c", "a", "b"], 0) == ["x", "c", "a", "b"]
+
+
 def test_signature_version_and_space_are_those_of_both() -> None:
     assert OrderedSees.version == "1+7"
     assert OrderedTVAE.version == f"1+{TVAE.version}"
