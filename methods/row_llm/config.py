@@ -23,6 +23,7 @@ class LLMConfig:
         layers: transformer blocks of the from-scratch model.
         width: its hidden size.
         heads: its attention heads.
+        random_weights: take the pretrained model's architecture and tokenizer alone, with fresh weights from the seed.
         lora_rank: rank of LoRA adapters on a pretrained model (needs the extra ``lora``); ``None`` trains all weights.
     """
 
@@ -30,12 +31,17 @@ class LLMConfig:
     layers: int = 2
     width: int = 64
     heads: int = 2
+    random_weights: bool = False
     lora_rank: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.layers, self.width, self.heads) < 1 or self.width % self.heads:
             raise TabOrderError(
                 f"llm.width={self.width} must be a positive multiple of llm.heads={self.heads}, with llm.layers={self.layers} ≥ 1."
+            )
+        if self.random_weights and (self.pretrained is None or self.lora_rank is not None):
+            raise TabOrderError(
+                "llm.random_weights takes the architecture of llm.pretrained and trains all of it: set that, and llm.lora_rank=null."
             )
         if self.lora_rank is not None and self.pretrained is None:
             raise TabOrderError(

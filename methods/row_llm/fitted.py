@@ -29,12 +29,13 @@ from methods.row_llm.codecs.table_codec import TableCodec
 from methods.row_llm.codecs.text_codec import TextCodec
 from methods.row_llm.config import LLMConfig, RowConfig
 from methods.row_llm.model.cache import most_rows
-from methods.row_llm.model.language_model import build_model, device_of, load_pretrained, plain
+from methods.row_llm.model.language_model import build_model, device_of, load_pretrained, mixed_precision, plain
 from methods.row_llm.model.logits_model import LogitsModel
 from methods.row_llm.sampling.fd_guide import FDGuide
 from methods.row_llm.sampling.row_source import RowSource
 from methods.row_llm.training.batches import Batches
 from methods.row_llm.training.checkpoint import Progress
+from methods.row_llm.training.memory import memory_said
 from methods.row_llm.training.trainer import train
 
 Report = Callable[..., None]
@@ -205,6 +206,7 @@ def _prepare(
             f"a row of this table can have {text.length + 1} tokens, but {config.llm.pretrained} reads at most {limit}: "
             "drop the widest columns, or use a model with a longer context."
         )
+    print(memory_said(model, text.length, config.training.batch_size), flush=True)
     return model, text
 
 
@@ -225,9 +227,16 @@ def _facts(
     if threads > 1 and logits_model.device.type == "cpu":
         repeats = f"equal seeds give equal weights with as many CPU threads ({threads}); another number changes their last digits."
         facts["notes"] = [*facts["notes"], repeats]
+    width = int(getattr(logits_model.model.config, "hidden_size", 0))
+    if logits_model.device.type == "cpu" and mixed_precision(logits_model.device, width) == "bf16":
+        halved = (
+            "training multiplied matrices in bf16, which this CPU does natively: one that does not gives other weights."
+        )
+        facts["notes"] = [*facts["notes"], halved]
     if progress.resumed:
         steps = ", ".join(map(str, progress.resumed))
         facts["notes"] = [*facts["notes"], f"training was interrupted and resumed from its checkpoint at step {steps}."]
+    weights = {} if config.llm.random_weights else origin(logits_model.model)
     return {
         **facts,
         "curve": progress.curve,
@@ -237,7 +246,7 @@ def _facts(
         "train_seconds": progress.seconds,
         "train_rows_per_second": progress.rows / progress.seconds if progress.seconds else None,
         "llm": asdict(config.llm),
-        **({"weights": weights} if (weights := origin(logits_model.model)) else {}),
+        **({"weights": weights} if weights else {}),
         "decoding": asdict(config.decoding),
         "fd_constraints": None if guide is None else [fd.to_json() for fd, _ in guide.tables],
         "device": str(logits_model.device),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from methods.row_llm.model.logits_model import LogitsModel
+
+STATES = "state-*.safetensors"
+"""Weights and optimizer state, named by step; the last one alone is kept."""
 
 
 @dataclass
@@ -36,18 +40,22 @@ def save_checkpoint(
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{key}": value for key, value in state.items()}
     name = f"state-{progress.step}.safetensors"
-    _write(folder / name, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
-    _write(folder / "progress.json", json.dumps({"state": name, "progress": vars(progress)}).encode())
-    for old in folder.glob("state-*.safetensors"):
+    for torn in folder.glob(f".{STATES}.tmp"):  # a kill amid the writing of gigabytes
+        torn.unlink()
+    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    _write(folder / name, lambda path: save_file(whole, path))  # not through memory, which holds them already
+    said = json.dumps({"state": name, "progress": vars(progress)})
+    _write(folder / "progress.json", lambda path: path.write_text(said, encoding="utf-8"))
+    for old in folder.glob(STATES):
         if old.name != name:
             old.unlink()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a whole file, durably, or none of it."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
+    write(temporary)
+    with temporary.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)
 

@@ -32,6 +32,7 @@ class RowLoss(nn.Module):
         super().__init__()
         self.model = logits_model.model
         self.logits_model = logits_model
+        self.width = int(getattr(self.model.config, "hidden_size", 0))
 
     def forward(self, inputs: Tensor, target_positions: Tensor, targets: Tensor) -> Tensor:
         """The loss in nats per learnt token, a scalar.
@@ -41,7 +42,7 @@ class RowLoss(nn.Module):
             target_positions: where tokens are predicted, row · length + place in the row, shape (targets,).
             targets: the tokens that follow there, shape (targets,).
         """
-        with precision(inputs.device):
+        with precision(inputs.device, self.width):
             # (targets, vocabulary)
             logits = self.logits_model.logits(target_positions, input_ids=inputs, use_cache=False)
         return nn.functional.cross_entropy(logits.float(), targets)
@@ -57,7 +58,7 @@ def train(
     """Train in place; continues from the checkpoint in ``folder`` when there is one.
 
     Runs on Accelerate: data-parallel when started in several processes (``accelerate launch`` on GPUs, ``torchrun`` on
-    CPUs). bf16 autocast on a GPU.
+    CPUs). Matrix products in bf16 where :func:`methods.row_llm.model.language_model.mixed_precision` says so.
 
     Args:
         logits_model: the model.
