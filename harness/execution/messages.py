@@ -184,9 +184,10 @@ class ScoreRequest(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreResult(Message):
-    """Scores as mappings (:class:`harness.records.record.Score`)."""
+    """Scores as mappings (:class:`harness.records.record.Score`), and sentences on what they measure."""
 
     scores: list[Json]
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,8 @@ def _failed(record: Record, outcome: Outcome) -> Record:
 
 
 def _scored(job: Job, record: Record, evaluation: Evaluation, outcome: Outcome) -> Record:
-    fresh = tuple(_score(one, job) for one in ScoreResult.from_json(outcome.result or {}).scores)
+    result = ScoreResult.from_json(outcome.result or {})
+    fresh = tuple(_score(one, job) for one in result.scores)
     names = {score.metric for score in fresh}
     identities = evaluation.identities(job.dataset)
     computed = {identity["name"] for identity in identities}
@@ -75,6 +76,7 @@ def _scored(job: Job, record: Record, evaluation: Evaluation, outcome: Outcome) 
         evaluation=(*(one for one in record.evaluation if one["name"] not in computed), *identities),
         cost=replace(record.cost, evaluate_seconds=(record.cost.evaluate_seconds or 0.0) + outcome.seconds),
         rows=job.dataset.sizes,
+        notes=(*record.notes, *(note for note in result.notes if note not in record.notes)),
     )
 
 

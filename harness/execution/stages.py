@@ -188,6 +188,7 @@ def score(payload: Json, emit: Emit) -> Json:
     request = ScoreRequest.from_json(payload)
     use_threads(request.threads)
     from harness.metrics.evaluate import evaluate
+    from harness.metrics.overlap import overlaps
 
     with _stage("evaluate", emit):
         dataset = stored.load(Path(request.dataset_dir))
@@ -201,4 +202,4 @@ def score(payload: Json, emit: Emit) -> Json:
             anchors=Path(request.anchors),
             jobs=request.threads,
         )
-    return ScoreResult(scores=[one._asdict() for one in scores]).to_json()
+    return ScoreResult(scores=[one._asdict() for one in scores], notes=overlaps(dataset)).to_json()

@@ -12,6 +12,7 @@ from harness.errors import TabOrderError
 from harness.metrics import distances
 from harness.metrics.base import Declared, EvalInput, Goal, Known, NotComputable, RealAnchor, Value
 from harness.metrics.encoding import Floats, Ints, codes, floats
+from harness.metrics.overlap import determined
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class ConditionalDistance(Declared):
     synthetic against test rows, missing cells left out. Categories with fewer than ``min_support`` test rows are left out; one
     that no synthetic row has is at distance 1.
 
-    - ``conditional.distance``: mean over categories of the mean over columns (macro), and ``conditional.distance_worst``: the
+    - ``conditional.distance``: mean over categories of the mean over columns (macro), but for those that the condition determines by a
+      stated dependency (they measure that dependency again), and ``conditional.distance_worst``: the
       greatest of these category means;
     - ``conditional.distance_by_column.<column>``: mean over categories; ``conditional.distance_by_category.<c>``: mean over columns.
 
@@ -34,10 +36,10 @@ class ConditionalDistance(Declared):
     column: str | None = None
     min_support: int = 20
     name = "conditional.distance"
-    version = 1
+    version = 2
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "train"
-    reads: ClassVar[tuple[Known, ...]] = ("condition",)
+    reads: ClassVar[tuple[Known, ...]] = ("condition", "fds")
 
     def __call__(self, data: EvalInput) -> Sequence[Value]:
         """Compare category by category."""
@@ -57,9 +59,14 @@ class ConditionalDistance(Declared):
             )
         groups = [_groups(given.of(role), given.size) for role in ("test", "synthetic")]
         table = np.array([[_distance(data, name, groups[0][c], groups[1][c]) for name in others] for c in kept])
+        twice = determined(data.dataset, condition)
+        own = table[:, [name not in twice for name in others]]
+        said = (
+            None if own.size else f"'{condition}' determines every other column: the dependencies measure it already."
+        )
         return [
-            Value(self.name, float(table.mean()), "min"),
-            Value(f"{self.name}_worst", float(table.mean(axis=1).max()), "min"),
+            Value(self.name, float(own.mean()) if own.size else None, "min", error=said),
+            Value(f"{self.name}_worst", float(own.mean(axis=1).max()) if own.size else None, "min", error=said),
             *(
                 Value(f"{self.name}_by_column.{n}", float(x), "min")
                 for n, x in zip(others, table.mean(axis=0), strict=True)

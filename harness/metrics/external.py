@@ -22,6 +22,7 @@ from harness.datasets.tables import Reading, Source, read_real
 from harness.datasets.understanding import kinds_of
 from harness.errors import TabOrderError, choices
 from harness.metrics.base import Metric
+from harness.metrics.overlap import overlaps
 from harness.records.record import Score
 from harness.table import Task, conform
 
@@ -151,7 +152,7 @@ def score_tables(
         anchors=None if anchors is None else Path(anchors),
         jobs=jobs,
     )
-    notes = (*made.notes, *unseen_notes(made, real.understood.table, schema))
+    notes = (*made.notes, *unseen_notes(made, real.understood.table, schema), *overlaps(dataset))
     return Scored(scores, dataset, table, invalid, notes)
 
 

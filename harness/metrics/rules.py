@@ -9,38 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from harness.datasets.base import Dataset
 from harness.datasets.rules import Mask, Rule, parse_rules
 from harness.errors import TabOrderError
 from harness.metrics.base import Declared, EvalInput, Goal, Known, NotComputable, RealAnchor, Value, with_mean
 from harness.metrics.encoding import codes
-
-
-def implied(dataset: Dataset) -> list[str]:
-    """Names of the rules that measure what a stated dependency measures: each of their columns follows from another by the dependencies.
-
-    A ``map`` from A to B is implied by dependencies that lead from A to B, ``one_to_one`` by those that lead both ways (Armstrong's
-    axioms over those with one column on the left).
-    """
-    found = []
-    for rule in dataset.rules:
-        columns = [str(name) for name in rule.get("columns") or []]
-        if rule.get("type") not in ("map", "one_to_one") or len(columns) != 2:
-            continue
-        ways = [(columns[0], columns[1])] + ([(columns[1], columns[0])] if rule["type"] == "one_to_one" else [])
-        if all(end in _closure(dataset, start) for start, end in ways):
-            found.append(str(rule.get("name")))
-    return found
-
-
-def _closure(dataset: Dataset, start: str) -> set[str]:
-    """Columns that a column determines by the stated dependencies."""
-    reached, grown = {start}, True
-    while grown:
-        new = {fd.rhs for fd in dataset.fds if reached.issuperset(fd.lhs)} - reached
-        reached |= new
-        grown = bool(new)
-    return reached
+from harness.metrics.overlap import implied_rules
 
 
 @dataclass(frozen=True)
@@ -50,7 +23,7 @@ class RuleViolations(Declared):
     In the words of Stoian et al. (2024), the mean is the samplewise constraint violation coverage, the last one the violation rate.
 
     - ``rules.violation_rate``: mean over rules, and ``rules.violation_rate.<rule>`` each;
-    - ``rules.violation_rate_own``: mean over the rules that no stated dependency implies (see :func:`implied`), so that beside the
+    - ``rules.violation_rate_own``: mean over the rules that no stated dependency implies (see :func:`harness.metrics.overlap.implied_rules`), so that beside the
       dependencies no measurement counts twice;
     - ``rules.violation_rate_macro.<rule>``: for a rule with keys (states, say), the share within each key of the training rows,
       averaged over the keys present; ``rules.violation_rate_by_key.<rule>.<key>`` is each, up to ``max_keys`` keys;
@@ -87,7 +60,7 @@ class RuleViolations(Declared):
         return [*with_mean(self.name, each), Value(f"{self.name}_any", whole, "min", error=error), beyond, *detail]
 
     def _beyond_dependencies(self, data: EvalInput, each: Sequence[Value]) -> Value:
-        twice = {f"{self.name}.{name}" for name in implied(data.dataset)}
+        twice = {f"{self.name}.{name}" for name in implied_rules(data.dataset)}
         own = [value for value in each if value.name not in twice]
         if not own:
             said = "every rule follows from the stated dependencies, which measure it already."

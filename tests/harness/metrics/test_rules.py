@@ -1,4 +1,5 @@
-from harness.metrics.rules import RuleViolations, implied
+from harness.metrics.overlap import implied_rules
+from harness.metrics.rules import RuleViolations
 from tests.harness.metrics.metric_inputs import inputs, numbers
 
 KINDS = {"city": "categorical", "state": "categorical", "n": "integer"}
@@ -32,5 +33,5 @@ def test_where_all_rules_follow_from_dependencies_there_is_a_reason():
 
 def test_one_to_one_needs_dependencies_both_ways():
     rule = {"name": "pair", "type": "one_to_one", "columns": ["city", "state"]}
-    assert implied(judged([rule], [(["city"], "state")]).dataset) == []
-    assert implied(judged([rule], [(["city"], "state"), (["state"], "city")]).dataset) == ["pair"]
+    assert implied_rules(judged([rule], [(["city"], "state")]).dataset) == []
+    assert implied_rules(judged([rule], [(["city"], "state"), (["state"], "city")]).dataset) == ["pair"]
