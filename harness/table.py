@@ -2,13 +2,13 @@
 
 Canonical frames hold, column by column and in schema order:
 
-========== ==================== =========
-kind       pandas dtype         missing
-========== ==================== =========
+=========== ===================== =========
+kind        pandas dtype          missing
+=========== ===================== =========
 categorical ``object`` of ``str`` ``None``
-integer    ``Int64``            ``pd.NA``
-float      ``float64``          ``NaN``
-========== ==================== =========
+integer     ``Int64``             ``pd.NA``
+float       ``float64``           ``NaN``
+=========== ===================== =========
 
 Big integers, ids with leading zeros and anything else that would not come back exactly from a number are categorical.
 """

@@ -1,17 +1,17 @@
 """Families of made tables with known dependencies, columns named and ordered at random: the order question's test objects.
 
-======== =============================================================== ================================
-kind     columns (values)                                                 dependencies
-======== =============================================================== ================================
-chain    A (8b), B = A mod 4b, C = B mod 2b, D = C mod b                  A→B, B→C, C→D
-star     A (8b), B, C, D: functions of A of 4b, 2b and b values           A→B, A→C, A→D
-tree     A (8b), B and C: functions of A; D and E: functions of B         A→B, A→C, B→D, B→E
-diamond  A (8b), B and C (2b each): functions of A; D = A mod b           A→B, A→C, B→D, C→D
-composite A (2b), B (4) independent; C (b) a function of both             {A,B}→C
-approximate the chain A, B, C, each step broken in a share g3 of the rows A→B, B→C with that g3
-bijection A (8b) and B name each other; C (2b) independent                A→B, B→A: no direction
-correlated A (8b); B and C follow each other in 7 rows of 10              none
-======== =============================================================== ================================
+=========== =============================================================== ================================
+kind        columns (values)                                                dependencies
+=========== =============================================================== ================================
+chain       A (8b), B = A mod 4b, C = B mod 2b, D = C mod b                 A→B, B→C, C→D
+star        A (8b), B, C, D: functions of A of 4b, 2b and b values          A→B, A→C, A→D
+tree        A (8b), B and C: functions of A; D and E: functions of B        A→B, A→C, B→D, B→E
+diamond     A (8b), B and C (2b each): functions of A; D = A mod b          A→B, A→C, B→D, C→D
+composite   A (2b), B (4) independent; C (b) a function of both             {A,B}→C
+approximate the chain A, B, C, each step broken in a share g3 of the rows   A→B, B→C with that g3
+bijection   A (8b) and B name each other; C (2b) independent                A→B, B→A: no direction
+correlated  A (8b); B and C follow each other in 7 rows of 10               none
+=========== =============================================================== ================================
 
 What a value is called says nothing of what it determines (codes are permuted column by column), and neither do the columns'
 names. Their order in the table is drawn until at least one dependency points backwards, where there is one.

@@ -37,7 +37,7 @@ class FDViolations(Declared):
     - ``dependencies.fd_failure_rate`` (the headline): the violation rate plus the share of unseen x beyond that of the test rows,
       so that a table whose left sides are all invented (which breaks nothing) is at 1, and one as new as real rows is not blamed;
     - ``dependencies.fd_g3``: least share of S to delete so that X→Y holds within S (Kivinen and Mannila, 1995);
-    - ``dependencies.fd_g3_gap``: |g3 of S − g3 of the training rows|, for dependencies that hold approximately;
+    - ``dependencies.fd_g3_gap``: ``|g3 of S − g3 of the training rows|``, for dependencies that hold approximately;
     - ``dependencies.fd_violation_rate_macro``: the share among rows with left side x, averaged over the x seen (where the
       headline averages over rows);
     - ``dependencies.fd_any_violation_rate``: rows that break at least one dependency.

@@ -173,7 +173,7 @@ class TwoSampleTest(Declared):
 
 @dataclass(frozen=True)
 class TwoSided(Declared):
-    """``detection.two_sided``: 1 − 2·|AUC − ½| of that detector; in [0, 1], higher is better.
+    """``detection.two_sided``: ``1 − 2·|AUC − ½|`` of that detector; in [0, 1], higher is better.
 
     A table told apart without fail is at 0, and so is one whose rows the detector takes for real *because* they are copies.
     """

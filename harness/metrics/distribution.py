@@ -51,11 +51,11 @@ class ColumnShapes(Declared):
 class PairTrends(Declared):
     """sdmetrics' Column Pair Trends over all pairs of columns, in [0, 1], higher is better.
 
-    1 − |r − r'|/2 with Pearson's r for two numeric columns, 1 − TVD of the contingency table otherwise (numbers in sdmetrics'
+    ``1 − |r − r'|/2`` with Pearson's r for two numeric columns, 1 − TVD of the contingency table otherwise (numbers in sdmetrics'
     bins). A pair that cannot be scored (a constant number column) counts 0.
 
     Args:
-        min_correlation: pairs of numbers whose real |r| is not above this are left out. 0, the definition before sdmetrics 0.27
+        min_correlation: pairs of numbers whose real ``|r|`` is not above this are left out. 0, the definition before sdmetrics 0.27
             and the one in the literature, keeps all; the present QualityReport uses 0.5.
         min_association: likewise for Cramér's V of other pairs; the present QualityReport uses 0.3.
     """

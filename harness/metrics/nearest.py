@@ -2,7 +2,7 @@
 
 Two distances, both per row pair a sum over columns with 1 for categories that differ (missing is a category):
 
-- *mixed* (Gower, 1971): |a − b| / range, at most 1, for numbers, divided by the number of columns; 0 for two missing cells, 1
+- *mixed* (Gower, 1971): ``|a − b| / range``, at most 1, for numbers, divided by the number of columns; 0 for two missing cells, 1
   for one; in [0, 1]. The range is the training column's; a number column that is constant there counts as a category.
 - *squared*: ((a − b) / range)² for numbers, unclipped and not divided: the squared Euclidean distance when categories are
   one-hot vectors of length 1/√2.

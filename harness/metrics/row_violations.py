@@ -40,7 +40,7 @@ def row_violations(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def broken_rows(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that break anything, with one column more, ``breaks``: what, separated by ``; ``."""
+    """The rows that break anything, with one column more, ``breaks``: what, separated by semicolons."""
     masks = row_violations(dataset, frame)
     names = masks.columns.to_numpy(object)
     chosen = masks.any(axis=1).to_numpy(dtype=bool)

@@ -29,14 +29,14 @@ class Trends:
 
 
 def pair_trends(data: EvalInput, min_correlation: float, min_association: float) -> Trends:
-    """1 − |r − r'|/2 with Pearson's r for two number columns, 1 − TVD of the contingency table for others.
+    """``1 − |r − r'|/2`` with Pearson's r for two number columns, 1 − TVD of the contingency table for others.
 
     Numbers beside categories are in ten bins of equal width of *their own* table, a missing number in the last of them, as in
     sdmetrics. A missing category is a value.
 
     Args:
         data: test rows are the real ones.
-        min_correlation: pairs of numbers whose real |r| is not above this are not counted; 0 counts all.
+        min_correlation: pairs of numbers whose real ``|r|`` is not above this are not counted; 0 counts all.
         min_association: likewise for Cramér's V of the others.
     """
     columns = data.schema.columns
