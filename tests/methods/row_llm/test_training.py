@@ -141,7 +141,7 @@ def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.
         used.append(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32)
         return original(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(language_model, "mixed_precision", lambda device: "bf16")
+    monkeypatch.setattr(language_model, "mixed_precision", lambda device, width=0: "bf16")
     monkeypatch.setattr(AlignedSampler, "_probabilities", spy)
     llm = {"pretrained": str(pretrained_folder(tmp_path, ["A is A_1, B is B_2, z is 100"]))} if pretrained else {}
     generator = RowLLM("fd", epochs=6, decoding="constrained", llm=llm, device="cpu")
