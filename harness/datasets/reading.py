@@ -108,9 +108,13 @@ def read_text(
     columns = {
         name: text_column(table[name], missing, f"{path}, column '{name}'")
         for name in table.column_names
-        if name not in drop
+        if _kept(name, drop)
     }
     return _without_index(TextTable(str(path), columns, (*notes, *said), mark))
+
+
+def _kept(name: str, drop: Sequence[str]) -> bool:
+    return name not in drop and not (not name.strip() and "" in drop)
 
 
 def table_of_frame(
@@ -134,7 +138,7 @@ def table_of_frame(
     check_names(names, source, spare=1)
     if not len(frame):
         raise TabOrderError(f"{source} has a header but no data rows.")
-    kept = frame.loc[:, [name not in drop for name in names]]
+    kept = frame.loc[:, [_kept(name, drop) for name in names]]
     columns = frame_columns(kept, name_list(missing, "missing"), source)
     return _without_index(TextTable(source, columns, tuple(notes)))
 
@@ -219,7 +223,8 @@ def canonical(table: TextTable, schema: Schema, prefix: str = "dataset.") -> pd.
         lacking = [name for name in schema.names if name not in table.columns]
         extra = [name for name in table.names if name not in schema.names]
         parts = [f"{label} {names}" for label, names in (("missing", lacking), ("unexpected", extra)) if names]
-        raise TabOrderError(f"{table.source}: columns differ from the training table's: {'; '.join(parts)}.")
+        repair = f" {override('drop_columns', extra, prefix)} leaves the unexpected out." if extra else ""
+        raise TabOrderError(f"{table.source}: columns differ from the training table's: {'; '.join(parts)}.{repair}")
     data = {column.name: _canonical_column(table, column, prefix) for column in schema.columns}
     return pd.DataFrame(data, columns=schema.names)
 

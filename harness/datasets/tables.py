@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -60,15 +60,19 @@ class Real:
     notes: tuple[str, ...]
 
 
-def read_real(train: Source, test: Source | None, asked: Asked, reading: Reading) -> Real:
+def read_real(
+    train: Source, test: Source | None, asked: Asked, reading: Reading, others: Sequence[Source] = ()
+) -> Real:
     """Read and understand a training table, and a test table as the training table was.
+
+    ``others`` are tables that may have columns to drop as well.
 
     Raises:
         TabOrderError: for files that cannot be read or do not match, and columns to drop that neither has.
     """
     text = reading.read(train, "train")
     other = None if test is None else reading.read(test, "test")
-    _check_dropped(reading.drop, train, test, text)
+    _check_dropped(reading, (train, test, *others), text)
     understood = understand(text, asked)
     notes = [*text.notes, *understood.notes]
     if reading.drop:
@@ -81,20 +85,17 @@ def read_real(train: Source, test: Source | None, asked: Asked, reading: Reading
     return Real(understood, rows, held_out, tuple(dict.fromkeys(notes)))
 
 
-def _check_dropped(names: Sequence[str], train: Source, test: Source | None, kept: TextTable) -> None:
+def _check_dropped(reading: Reading, sources: Sequence[Source | None], kept: TextTable) -> None:
     """Names to leave out must stand in one of the tables; an unnamed column may be gone already."""
-    if not names:
+    names, known = reading.drop, set(kept.names)
+    if set(names) <= known:
         return
-    known = set(kept.names)
-    for source in (train, test):
+    all_columns = replace(reading, drop=[""])
+    for source in sources:
         if source is not None:
-            known |= set(_names(source))
+            known |= set(all_columns.read(source, kept.source).names)
     for name in names:
         if name not in known and name.strip():
             raise TabOrderError(f"{kept.source}: {choices(name, known, 'column')}")
     if not kept.columns:
         raise TabOrderError(f"{kept.source}: no column is left after dropping {list(names)}.")
-
-
-def _names(source: Source) -> list[str]:
-    return [str(name) for name in source.columns] if isinstance(source, pd.DataFrame) else read_text(source).names

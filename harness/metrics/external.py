@@ -130,7 +130,7 @@ def score_tables(
     reading = Reading(
         name_list(missing, "missing"), delimiter=delimiter, header=header, drop=name_list(drop_columns, "drop_columns")
     )
-    real = read_real(train, test, asked, reading)
+    real = read_real(train, test, asked, reading, [synthetic])
     schema, held_out = real.understood.schema, real.test
     assert held_out is not None
     dataset = assemble(
@@ -142,7 +142,9 @@ def score_tables(
     try:
         table, invalid = conform(made.frame(), schema)
     except TabOrderError as error:
-        raise TabOrderError(f"synthetic: {error}") from None
+        extra = [name for name in made.names if name not in schema.names]
+        repair = f" {asked.advice('drop_columns', extra)} leaves the unexpected out." if extra else ""
+        raise TabOrderError(f"synthetic: {error}{repair}") from None
     scores = evaluate_dataset(
         dataset,
         table,

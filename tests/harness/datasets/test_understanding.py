@@ -234,6 +234,18 @@ def test_an_index_is_left_out_or_said(tmp_path: Path) -> None:
     assert csv_table(str(tmp_path / "b.parquet"), str(tmp_path / "b.parquet"), target="key").schema.target == "key"
 
 
+def test_columns_of_one_table_alone_can_be_left_out(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.csv", v=column("1", "2"), w=column("a", "b"))
+    second = write(tmp_path / "b.csv", v=["1", "2"], w=["a", "b"], extra=["x", "y"])
+    with pytest.raises(TabOrderError, match=r"unexpected \['extra'\]\. 'dataset\.drop_columns=\[extra\]' leaves"):
+        csv_table(first, second)
+    assert csv_table(first, second, drop_columns=["extra"]).test.shape == (2, 2)
+    (tmp_path / "c.csv").write_text("v,,w\n" + "1,x,a\n2,y,b\n" * 5)
+    with pytest.raises(TabOrderError, match=r"column \[2\] has no name.*drop_columns=\[\"\"\]"):
+        csv_table(str(tmp_path / "c.csv"))
+    assert csv_table(str(tmp_path / "c.csv"), drop_columns=[""]).schema.names == ["v", "w"]
+
+
 def test_a_lone_surrogate_is_a_sentence() -> None:
     with pytest.raises(TabOrderError, match=r"column 'v' holds .* a lone surrogate"):
         table_of_frame(pd.DataFrame({"v": ["a", "\ud800"]}))
