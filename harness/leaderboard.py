@@ -16,8 +16,9 @@ from harness.commands import Command
 from harness.errors import TabOrderError
 from harness.ranking.families import FAMILIES, chosen_families
 from harness.ranking.load import load
+from harness.ranking.policy import Policy
 from harness.ranking.selection import JoinedStores, Selection
-from harness.ranking.standings import Policy, Standings
+from harness.ranking.standings import Standings
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import write
 

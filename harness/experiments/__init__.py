@@ -13,7 +13,7 @@ from harness.errors import TabOrderError, choices
 from harness.experiments import budget, difficulty, orders, questions, settings, sizes
 from harness.experiments.study import Result, Study
 from harness.ranking.load import build
-from harness.ranking.standings import Policy
+from harness.ranking.policy import Policy
 from harness.records.files import write_atomic
 from harness.records.record import Record
 from harness.records.store import ResultStore

@@ -11,8 +11,9 @@ from harness.experiments.contrasts import RULE, Contrast, Question, Values, gath
 from harness.experiments.tables import Table
 from harness.ranking.intervals import over_seeds
 from harness.ranking.labels import flatten
+from harness.ranking.policy import REFERENCES
 from harness.ranking.runs import Unit
-from harness.ranking.standings import REFERENCES, Standings
+from harness.ranking.standings import Standings
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import clipped, plural, sample_size
 from harness.records.store import ResultStore

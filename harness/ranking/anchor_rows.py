@@ -6,9 +6,10 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import Literal
 
+from harness.ranking.averages import FD_METRIC, UNSEEN_METRIC
 from harness.ranking.families import FAMILIES, headline
 from harness.ranking.runs import Unit
-from harness.ranking.standings import FD_METRIC, UNSEEN_METRIC, Costs, Row, Standings
+from harness.ranking.standings import Costs, Row, Standings
 from harness.ranking.statistics import Estimate
 from harness.records.record import Score
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from harness.errors import TabOrderError, choices
 from harness.ranking import statistics as st
+from harness.ranking.grouping import Grouped, matrix
 from harness.ranking.intervals import (
     LEAST_TABLES,
     chances,
@@ -20,7 +21,7 @@ from harness.ranking.intervals import (
     share_over_tables,
     welch,
 )
-from harness.ranking.standings import Pair, Row, Standings, matrix, sum_seconds
+from harness.ranking.standings import Pair, Row, sum_seconds
 from harness.ranking.statistics import Array, Estimate
 
 LEAST_FOR_ELO = 4
@@ -32,8 +33,29 @@ MOST_PAIRED = 20
 """With more ranked generators than this, pairs are formed with the leader only."""
 
 
-def compare(board: Standings) -> Standings:
-    """Return the standings with rows ranked and ordered: best overall first, reference generators last.
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing generators adds to their averages.
+
+    Attributes:
+        rows: with ranks, ratings and the front, in the leaderboard's order.
+        kept: datasets on which all that compete have an overall score.
+        pairs: better first.
+        critical_difference: of mean ranks.
+        cliques: not told apart by it.
+        elo_anchor: what is pinned at 1000.
+    """
+
+    rows: Sequence[Row]
+    kept: Sequence[str]
+    pairs: Sequence[Pair] = ()
+    critical_difference: float | None = None
+    cliques: Sequence[Sequence[str]] = ()
+    elo_anchor: str | None = None
+
+
+def compare(board: Grouped, averages: Sequence[Row]) -> Comparison:
+    """Rank the generators that compete, best overall first, reference generators last.
 
     Raises:
         TabOrderError: when the policy's anchor is not among the generators.
@@ -44,36 +66,38 @@ def compare(board: Standings) -> Standings:
     complete = np.asarray(st.present(values).all(axis=1))
     values = values[complete]
     kept = [dataset for dataset, whole in zip(board.kept, complete, strict=True) if whole]
-    by_label = {row.label: row for row in board.rows}
-    pairs: list[Pair] = []
-    distance, anchor = None, None
-    groups: list[list[str]] = []
-    if kept and len(ranked) > 1:
-        by_label |= _with_ranks(by_label, ranked, values)
-        if len(kept) >= LEAST_TABLES:
-            distance = st.critical_difference(len(ranked), len(kept))
-            groups = _cliques([by_label[label] for label in ranked], distance)
-        anchor, ratings = _elo(board, kept, ranked)
-        by_label |= {label: replace(by_label[label], elo=rating) for label, rating in ratings.items()}
-        pairs = _pairs(board, ranked, values)
-    front = st.pareto(
-        [sum_seconds(row) if (row := by_label[label]).cost.timed else None for label in ranked],
-        [None if (found := by_label[label].overall) is None else found.value for label in ranked],
-    )
+    by_label = {row.label: row for row in averages}
     if (
         board.kept and len(ranked) > 1
     ):  # averages over different datasets say nothing of one another, nor does one alone
-        by_label |= {label: replace(by_label[label], pareto=on) for label, on in zip(ranked, front, strict=True)}
-    ordered = sorted(by_label.values(), key=lambda row: (row.standing, -_quality(row), row.label))
-    return replace(
-        board,
-        rows=ordered,
+        by_label |= _on_front([by_label[label] for label in ranked])
+    if not kept or len(ranked) < 2:
+        return Comparison(_ordered(by_label.values()), kept)
+    by_label |= _with_ranks(by_label, ranked, values)
+    anchor, ratings = _elo(board, kept, ranked)
+    by_label |= {label: replace(by_label[label], elo=rating) for label, rating in ratings.items()}
+    enough = len(kept) >= LEAST_TABLES
+    distance = st.critical_difference(len(ranked), len(kept)) if enough else None
+    return Comparison(
+        rows=_ordered(by_label.values()),
         kept=kept,
-        pairs=pairs,
+        pairs=_pairs(board, ranked, values),
         critical_difference=distance,
-        cliques=groups,
+        cliques=[] if distance is None else _cliques([by_label[label] for label in ranked], distance),
         elo_anchor=anchor,
     )
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row.standing, -_quality(row), row.label))
+
+
+def _on_front(rows: Sequence[Row]) -> dict[str, Row]:
+    front = st.pareto(
+        [sum_seconds(row) if row.cost.timed else None for row in rows],
+        [None if row.overall is None else row.overall.value for row in rows],
+    )
+    return {row.label: replace(row, pareto=on) for row, on in zip(rows, front, strict=True)}
 
 
 def by_rank(rows: Sequence[Row]) -> list[tuple[float, Row]]:
@@ -116,7 +140,7 @@ def _mean_rank(ranks: Array, count: int) -> Estimate | None:
     return Estimate(*(1 + (count - 1) * part for part in (share.value, share.low, share.high)))
 
 
-def _anchor(board: Standings) -> str | None:
+def _anchor(board: Grouped) -> str | None:
     """The label pinned at 1000.
 
     Raises:
@@ -130,7 +154,7 @@ def _anchor(board: Standings) -> str | None:
     return found
 
 
-def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate | None]]:
+def _elo(board: Grouped, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate | None]]:
     """Ratings with intervals over datasets, and what was pinned at 1000: the policy's anchor, else the mean of all."""
     anchor = _anchor(board)
     players = [*ranked] if anchor is None or anchor in ranked else [*ranked, anchor]
@@ -147,7 +171,7 @@ def _elo(board: Standings, kept: Sequence[str], ranked: Sequence[str]) -> tuple[
     return anchor or "the mean of all", dict(zip(players, found, strict=True))
 
 
-def _pairs(board: Standings, ranked: Sequence[str], values: Array) -> list[Pair]:
+def _pairs(board: Grouped, ranked: Sequence[str], values: Array) -> list[Pair]:
     means = st.seed_means(values)
     order = np.argsort(-means.mean(axis=0), kind="stable")
     wanted = list(combinations(order, 2)) if len(ranked) <= MOST_PAIRED else [(order[0], other) for other in order[1:]]

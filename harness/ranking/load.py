@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.errors import TabOrderError
+from harness.ranking.averages import rows, rows_by_dataset
 from harness.ranking.comparison import compare
+from harness.ranking.grouping import group
+from harness.ranking.policy import Policy
 from harness.ranking.selection import JoinedStores, Selection, refuse_mixtures
-from harness.ranking.standings import Policy, Standings, collect
+from harness.ranking.standings import Standings
 from harness.records.record import Cell, Record
 from harness.records.store import Problem, ResultStore, collector_paused
 
@@ -24,7 +27,9 @@ def build(records: Iterable[Record], policy: Policy | None = None) -> Standings:
     """
     records = list(records)
     refuse_mixtures(records)
-    return compare(collect(records, policy or Policy()))
+    grouped = group(records, policy or Policy())
+    compared = compare(grouped, rows(grouped))
+    return Standings(**{**vars(grouped), **vars(compared)}, by_dataset=rows_by_dataset(grouped))
 
 
 def load(

@@ -13,10 +13,11 @@ from harness.errors import TabOrderError
 from harness.ranking.anchor_rows import anchor_rows
 from harness.ranking.families import FAMILIES, place
 from harness.ranking.load import Keep, load
+from harness.ranking.policy import Policy
 from harness.ranking.remarks import in_short, notes
 from harness.ranking.runs import Unit
 from harness.ranking.selection import Selection
-from harness.ranking.standings import Pair, Policy, Row, Standings
+from harness.ranking.standings import Pair, Row, Standings
 from harness.ranking.text import tables, wrapped
 from harness.records.files import write_atomic
 from harness.records.record import finite

@@ -9,9 +9,9 @@ from harness.errors import TabOrderError
 from harness.leaderboard import main
 from harness.ranking.families import place
 from harness.ranking.load import build
+from harness.ranking.policy import Policy
 from harness.ranking.remarks import in_short, notes
 from harness.ranking.runs import units
-from harness.ranking.standings import Policy
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import safe_cell, write
 from tests.factories import FD, grid, make_record, make_score, make_store
