@@ -21,7 +21,7 @@ from harness.experiments.study import (
 )
 from harness.experiments.tables import Entry, Table, file_name
 from harness.ranking.intervals import over_seeds
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import plural
 from harness.report.figures import plots as figures
@@ -40,17 +40,17 @@ Arm = tuple[str, float, str, str]  # dataset, epochs, decoding, order
 def order_budget(study: Study, folder: Path) -> Result:
     """How does violation fall with training, at each order?"""
     result = Result("How does the violation of dependencies fall with the training budget, at each order?")
-    arms: dict[Arm, list[Unit]] = defaultdict(list)
+    arms: dict[Arm, list[Run]] = defaultdict(list)
     timed = 0
-    for unit in study.scored:
-        order, epochs = order_of(unit), param(unit, "epochs")
-        if order is None or unit.value(FD_RATE) is None:
+    for run in study.scored:
+        order, epochs = order_of(run), param(run, "epochs")
+        if order is None or run.value(FD_RATE) is None:
             continue
-        if epochs in (None, "null") or param(unit, "max_train_seconds") not in (None, "null"):
+        if epochs in (None, "null") or param(run, "max_train_seconds") not in (None, "null"):
             timed += 1  # what a second buys depends on the machine and its load: not a budget that can be drawn
             continue
-        arms[unit.dataset, float(epochs or 0), param(unit, "decoding") or "", order].append(unit)
-    rates = {arm: _mean(units, (FD_RATE,)) for arm, units in arms.items()}
+        arms[run.dataset, float(epochs or 0), param(run, "decoding") or "", order].append(run)
+    rates = {arm: _mean(runs, (FD_RATE,)) for arm, runs in arms.items()}
     rows = [_row(arm, arms, rates) for arm in sorted(arms, key=_place)]
     title = (
         "Violation rate of dependencies and pair distance (0 best), other fidelity (1 best) by training budget and order: "
@@ -81,11 +81,11 @@ def _random(arm: Arm) -> Arm:
     return (*arm[:3], "random")
 
 
-def _mean(units: list[Unit], names: tuple[str, ...]) -> Estimate | None:
+def _mean(runs: list[Run], names: tuple[str, ...]) -> Estimate | None:
     for name in names:
-        values = [value for unit in units if (value := unit.value(name)) is not None]
+        values = [value for run in runs if (value := run.value(name)) is not None]
         if values:
-            return over_seeds(values, units[0].scores[name].bounds)
+            return over_seeds(values, runs[0].scores[name].bounds)
     return None
 
 
@@ -95,11 +95,11 @@ def _share(arm: Arm, rates: dict[Arm, Estimate | None]) -> float | None:
     return None if own is None or random is None or not random.value else own.value / random.value
 
 
-def _row(arm: Arm, arms: dict[Arm, list[Unit]], rates: dict[Arm, Estimate | None]) -> list[Entry]:
-    units = arms[arm]
+def _row(arm: Arm, arms: dict[Arm, list[Run]], rates: dict[Arm, Estimate | None]) -> list[Entry]:
+    runs = arms[arm]
     dataset, epochs, decoding, order = arm
-    fidelity = [_mean(units, names) for _, names in FIDELITY]
-    return [dataset, epochs, decoding, order, len(units), rates[arm], _share(arm, rates), *fidelity]
+    fidelity = [_mean(runs, names) for _, names in FIDELITY]
+    return [dataset, epochs, decoding, order, len(runs), rates[arm], _share(arm, rates), *fidelity]
 
 
 def _sentence(arm: Arm, rates: dict[Arm, Estimate | None]) -> str:
@@ -112,9 +112,9 @@ def _sentence(arm: Arm, rates: dict[Arm, Estimate | None]) -> str:
     return f"{arm[0]}, {arm[1]:g} epochs, {arm[2]}: fd {interval_text(own)}, random {interval_text(random)}{beside}{ratio}."
 
 
-def _paired(units: list[Unit]) -> Contrast | None:
+def _paired(runs: list[Run]) -> Contrast | None:
     """The paired difference of the two orders at one budget."""
-    return contrast(gather(units, order_of, FD_RATE, ORDER_PARAMS), "fd", "random")
+    return contrast(gather(runs, order_of, FD_RATE, ORDER_PARAMS), "fd", "random")
 
 
 def _shown(found: Contrast | None) -> str:
@@ -131,7 +131,7 @@ def _curve(
     result: Result,
     dataset: str,
     rates: dict[Arm, Estimate | None],
-    arms: dict[Arm, list[Unit]],
+    arms: dict[Arm, list[Run]],
 ) -> None:
     """Violation against budget for the decoding with most budgets, where there are two or more."""
     points: dict[str, dict[str, list[tuple[float, Estimate]]]] = defaultdict(lambda: defaultdict(list))
@@ -143,10 +143,10 @@ def _curve(
     series = {order: points[decoding][order] for order in order_levels(list(points[decoding]))}
     if max(map(len, series.values())) < 2:
         return
-    others = {"tabular_argn", "arf"} & {unit.generator for unit in study.scored if unit.dataset == dataset}
+    others = {"tabular_argn", "arf"} & {run.generator for run in study.scored if run.dataset == dataset}
     levels = {label: found.value for label in sorted(others) if (found := study.cell(dataset, label, FD_RATE))}
     path = folder / file_name("violation_by_budget", dataset)
-    means = means_over([len(units) for arm, units in arms.items() if arm[0] == dataset and arm[2] == decoding])
+    means = means_over([len(runs) for arm, runs in arms.items() if arm[0] == dataset and arm[2] == decoding])
     none = "; hollow: no violation at all" if any(e.value == 0 for points in series.values() for _, e in points) else ""
     result.figures[path.name] = partial(
         figures.lines,

@@ -20,17 +20,17 @@ from harness.ranking.intervals import (
 )
 from harness.ranking.labels import flatten
 from harness.ranking.numbers import estimate
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.statistics import LEVEL, Estimate
 from harness.ranking.wording import plural
 
-Factor = Callable[[Unit], str | None]
+Factor = Callable[[Run], str | None]
 Block = tuple[str, str]
 Key = tuple[Block, int]
 Values = Mapping[str, Mapping[Key, float]]
 
 LEAST_SEEDS = 3
-"""Training seeds that every block needs before a difference counts as shown (PROTOCOL: the unit of replication is a trained model)."""
+"""Training seeds that every block needs before a difference counts as shown (PROTOCOL: the replicate is a trained model)."""
 
 RULE = (
     f"A difference counts as shown when its p-value, adjusted by Holm for all questions of this output, is at most {1 - LEVEL:.2g}, every "
@@ -42,28 +42,28 @@ RULE = (
 
 
 def gather(
-    units: Iterable[Unit],
+    runs: Iterable[Run],
     factor: Factor,
     metric: str,
     without: Sequence[str] | None,
-    table: Factor = lambda unit: unit.dataset,
+    table: Factor = lambda run: run.dataset,
 ) -> Values:
     """Values by level of a factor and by block (table and all parameters but ``without``) and seed.
 
     Args:
-        units: to look at.
-        factor: the level of a unit; units with ``None`` are left out.
+        runs: to look at.
+        factor: the level of a run; runs with ``None`` are left out.
         metric: score name.
         without: names of parameters that the factor itself changes, so that they do not part the blocks; ``None`` when the factor
             is the generator, so that no parameter or version does.
-        table: what a block is called and parted by, usually the dataset; units with ``None`` are left out.
+        table: what a block is called and parted by, usually the dataset; runs with ``None`` are left out.
     """
     found: dict[str, dict[Key, float]] = defaultdict(dict)
-    for unit in units:
-        level, value, place = factor(unit), unit.value(metric), table(unit)
+    for run in runs:
+        level, value, place = factor(run), run.value(metric), table(run)
         if level is None or value is None or place is None:
             continue
-        cell, settings = unit.record.cell, ""
+        cell, settings = run.record.cell, ""
         if without is not None:
             flat = flatten(cell.params)
             rest = sorted((key, text) for key, text in flat.items() if not set(key.split(".")) & set(without))

@@ -24,7 +24,7 @@ from harness.experiments.contrasts import (
 from harness.experiments.study import FD_RATE, ORDER_PARAMS, RATE_LABEL, Result, Study, order_levels, order_of
 from harness.experiments.tables import Entry, Table
 from harness.ranking.intervals import over_seeds
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import span
 from harness.report.figures import plots as figures
@@ -37,7 +37,7 @@ class Axis:
     """What violation is drawn against.
 
     Attributes:
-        level: what a unit stands at, in words, e.g. ``b = 5``; levels pair runs. ``None``: not on this axis.
+        level: what a run stands at, in words, e.g. ``b = 5``; levels pair runs. ``None``: not on this axis.
         place: where that is on the axis; the mean over runs counts (a model has as many parameters as its table asks for).
         label: of the axis, with its unit.
         panel: units of one panel share a figure part and a block, e.g. the dataset.
@@ -46,7 +46,7 @@ class Axis:
     """
 
     level: Factor
-    place: Callable[[Unit], float | None]
+    place: Callable[[Run], float | None]
     label: str
     panel: Factor
     without: Sequence[str] = ()
@@ -70,20 +70,20 @@ def curves(
     Returns:
         ``beside``, adjusted for being asked together with the gaps and their change.
     """
-    units = [unit for unit in study.scored if axis.level(unit) and axis.panel(unit) and order_of(unit)]
+    runs = [run for run in study.scored if axis.level(run) and axis.panel(run) and order_of(run)]
     panels = {
-        panel: _points([unit for unit in units if axis.panel(unit) == panel], axis)
-        for panel in sorted({str(axis.panel(unit)) for unit in units}, key=_natural)
+        panel: _points([run for run in runs if axis.panel(run) == panel], axis)
+        for panel in sorted({str(axis.panel(run)) for run in runs}, key=_natural)
     }
     rows: list[list[Entry]] = [
-        [panel, order, x, runs, rate]
+        [panel, order, x, count, rate]
         for panel, lines in panels.items()
         for order, points in lines.items()
-        for x, rate, runs in points
+        for x, rate, count in points
     ]
     heads = ["table", "order", axis.label, "runs", "FD violation rate"]
     result.tables.append(Table(name, f"{title}; means over training seeds, 95 % intervals", heads, rows))
-    found, change = _gaps(units, axis)
+    found, change = _gaps(runs, axis)
     beside, change, *at_levels = together([beside, change, *found])
     found = [one for one in at_levels if one is not None]
     result.tables.append(
@@ -97,9 +97,12 @@ def curves(
     result.answer += [verdict(one, what) for one in found]
     result.answer.append(_growth(found, change))
     if panels:
-        path, runs = folder / name, [n for lines in panels.values() for points in lines.values() for _, _, n in points]
-        intervals = "no intervals" if max(runs) == 1 else "95 % intervals over training seeds"
-        said = f"{title}; {intervals}, n = {span(runs)} a point"
+        path, counts = (
+            folder / name,
+            [n for lines in panels.values() for points in lines.values() for _, _, n in points],
+        )
+        intervals = "no intervals" if max(counts) == 1 else "95 % intervals over training seeds"
+        said = f"{title}; {intervals}, n = {span(counts)} a point"
         drawn = {
             panel: {order: [(x, rate) for x, rate, _ in points] for order, points in lines.items()}
             for panel, lines in panels.items()
@@ -113,10 +116,10 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _points(units: Sequence[Unit], axis: Axis) -> Points:
+def _points(runs: Sequence[Run], axis: Axis) -> Points:
     numbers: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    for unit in units:
-        value, place, order, level = unit.value(FD_RATE), axis.place(unit), order_of(unit), axis.level(unit)
+    for run in runs:
+        value, place, order, level = run.value(FD_RATE), axis.place(run), order_of(run), axis.level(run)
         if value is not None and place is not None and order is not None and level is not None:
             numbers[order][level].append((place, value))
     return {
@@ -132,16 +135,16 @@ def _points(units: Sequence[Unit], axis: Axis) -> Points:
     }
 
 
-def _gaps(units: Sequence[Unit], axis: Axis) -> tuple[list[Contrast], Contrast | None]:
+def _gaps(runs: Sequence[Run], axis: Axis) -> tuple[list[Contrast], Contrast | None]:
     """fd − random at each level, lowest place first, and how the last differs from the first, paired by block and seed."""
     places: dict[str, list[float]] = defaultdict(list)
-    for unit in units:
-        if (level := axis.level(unit)) and (place := axis.place(unit)) is not None:
+    for run in runs:
+        if (level := axis.level(run)) and (place := axis.place(run)) is not None:
             places[level].append(place)
     levels = sorted(places, key=lambda level: (sum(places[level]) / len(places[level]), level))
     without = [*ORDER_PARAMS, *axis.without]
     values = {
-        level: gather([u for u in units if axis.level(u) == level], order_of, FD_RATE, without, axis.panel)
+        level: gather([u for u in runs if axis.level(u) == level], order_of, FD_RATE, without, axis.panel)
         for level in levels
     }
     found = [

@@ -7,11 +7,11 @@ from pathlib import Path
 from harness.experiments.curves import Axis, curves
 from harness.experiments.study import Result, Study, evidence
 from harness.ranking.labels import flatten
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 
 
-def _number(unit: Unit, name: str) -> float | None:
-    text = flatten(unit.record.cell.dataset_params).get(name)
+def _number(run: Run, name: str) -> float | None:
+    text = flatten(run.record.cell.dataset_params).get(name)
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -22,10 +22,10 @@ def difficulty_statistic(study: Study, folder: Path) -> Result:
     """Violation against the number of distinct values."""
     result = Result("How does violation grow with the number of values? (our design)")
     axis = Axis(
-        level=lambda unit: None if (base := _number(unit, "base")) is None else f"b = {base:g}",
-        place=lambda unit: _number(unit, "base"),
+        level=lambda run: None if (base := _number(run, "base")) is None else f"b = {base:g}",
+        place=lambda run: _number(run, "base"),
         label="base b of the chain (8b values of A)",
-        panel=lambda unit: f"{_number(unit, 'context_columns') or 0:g} context columns",
+        panel=lambda run: f"{_number(run, 'context_columns') or 0:g} context columns",
     )
     curves(
         study,
@@ -43,10 +43,10 @@ def difficulty_context(study: Study, folder: Path) -> Result:
     """Violation against the number of context columns, at each number of values."""
     result = Result("How does violation grow with added context columns? (our design)")
     axis = Axis(
-        level=lambda unit: None if (k := _number(unit, "context_columns")) is None else f"{k:g} context columns",
-        place=lambda unit: _number(unit, "context_columns"),
+        level=lambda run: None if (k := _number(run, "context_columns")) is None else f"{k:g} context columns",
+        place=lambda run: _number(run, "context_columns"),
         label="added context columns",
-        panel=lambda unit: None if (base := _number(unit, "base")) is None else f"b = {base:g}",
+        panel=lambda run: None if (base := _number(run, "base")) is None else f"b = {base:g}",
     )
     curves(
         study,

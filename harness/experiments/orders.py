@@ -38,7 +38,7 @@ PAIRS = (
 def ablation_order(study: Study, folder: Path) -> Result:
     """Is it the order being fixed, or being FD-informed?"""
     result = Result("Is it that the order is fixed, or that it is FD-informed?")
-    levels = order_levels(sorted({order for unit in study.scored if (order := order_of(unit)) is not None}))
+    levels = order_levels(sorted({order for run in study.scored if (order := order_of(run)) is not None}))
     means = means_by(study, order_of, FD_RATE)
     result.tables = [
         means_table(
@@ -80,7 +80,7 @@ def ablation_order(study: Study, folder: Path) -> Result:
 def _method_figures(study: Study, folder: Path, result: Result) -> None:
     """Edges, graph and order of the first record with a mined order per dataset; the pipeline."""
     result.figures["method_overview"] = partial(figures_graph.overview, folder / "method_overview")
-    for dataset in study.board.datasets:
+    for dataset in study.standings.datasets:
         found = (
             order_graph(u.record.generator_info) for u in study.scored if u.dataset == dataset and order_of(u) == "fd"
         )

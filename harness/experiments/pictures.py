@@ -12,7 +12,7 @@ from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
 from harness.experiments.study import RULE_RATE, Result, Study, competitors
 from harness.experiments.tables import file_name
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.report.figures import plots as figures
 from harness.report.figures import tables as figures_tables
@@ -33,7 +33,7 @@ def by_key(study: Study, folder: Path, result: Result, dataset: str, name: str, 
         names = [metric.removeprefix(prefix) for metric in keyed]
         which = f"the first {len(keyed)} of {len(every)} groups by name" if len(keyed) < len(every) else "by group"
         path = folder / file_name(name, dataset, rule)
-        series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.board)}
+        series = {g: [study.cell(dataset, g, metric) for metric in keyed] for g in competitors(study.standings)}
         series = {g: found for g, found in series.items() if any(found)}
         said = f"{dataset}: share of rows that break rule {rule}, {which}"
         if len(keyed) <= MOST_KEYS_DRAWN:
@@ -61,13 +61,13 @@ def first_tables(study: Study, dataset: str) -> tuple[Dataset | None, dict[str, 
     """The stored real dataset and the table of each generator's first scored seed (at most six generators, best first)."""
     tables: dict[str, pd.DataFrame] = {}
     real: Dataset | None = None
-    for label in competitors(study.board)[:MOST_GENERATORS]:
-        units = sorted(study.board.cells.get((dataset, label), ()), key=lambda unit: unit.record.cell.seed)
-        unit: Unit | None = next((unit for unit in units if unit.scored), None)
-        if unit is None:
+    for label in competitors(study.standings)[:MOST_GENERATORS]:
+        runs = sorted(study.standings.by_pair.get((dataset, label), ()), key=lambda run: run.record.cell.seed)
+        run: Run | None = next((run for run in runs if run.scored), None)
+        if run is None:
             continue
         try:
-            cell = unit.record.cell
+            cell = run.record.cell
             real = real or stored.load(study.store.dataset_dir(cell.dataset, cell.dataset_checksum))
             tables[label] = study.store.synthetic(cell)
         except TabOrderError:
@@ -85,14 +85,14 @@ def _plan(dataset: Dataset) -> Atlas | None:
 def pictures(study: Study, folder: Path, result: Result) -> None:
     """Points on areas and overlaid columns, from stored tables; said in the answer where there are none."""
     drawn = 0
-    for name in study.board.datasets:
+    for name in study.standings.datasets:
         real, tables = first_tables(study, name)
         if real is None or not tables:
             continue
         drawn += 1
         path = folder / file_name("eval_distribution_partial", name)
         rule = "the first training seed of each generator"
-        if len(competitors(study.board)) > len(tables):
+        if len(competitors(study.standings)) > len(tables):
             rule += f" (the best {len(tables)} overall)"
         first = min(MOST_COLUMNS, len(real.schema.columns))
         title = f"{name}: the first {first} of {len(real.schema.columns)} columns; {rule}, all rows"

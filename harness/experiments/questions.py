@@ -120,7 +120,7 @@ def rq4(study: Study, folder: Path) -> Result:
     """Can the table replace real data downstream?"""
     measures = ("roc_auc", "accuracy", "macro_f1", "r2", "mae", "mape")
     datasets = sorted(
-        {unit.dataset for unit in study.scored if any(name.startswith("ml_efficacy.") for name in unit.scores)}
+        {run.dataset for run in study.scored if any(name.startswith("ml_efficacy.") for name in run.scores)}
     )
     names = {d: [m for m in study.metrics(d, "ml_efficacy.") if m.split(".")[-1] in measures] for d in datasets}
     result = Result("Can it replace real data downstream?")
@@ -150,7 +150,7 @@ def rq4(study: Study, folder: Path) -> Result:
 
 
 def _gaps(study: Study, datasets: Sequence[str]) -> Table:
-    labels = competitors(study.board)
+    labels = competitors(study.standings)
     rows = []
     for dataset in datasets:
         for metric in ("ml_efficacy.hgb.roc_auc", "ml_efficacy.hgb.r2"):
@@ -219,8 +219,8 @@ def _order_table(title: str, claims: Sequence[_Claim], kinds: Sequence[str] = ()
 def _ranking(study: Study, metric: str, what: str, lower: bool) -> tuple[str, Contrast | None]:
     """Which generator is best on average over the datasets and seeds it shares with the others, and its lead over the next."""
     values = gather(
-        [u for u in study.scored if u.generator in study.board.ranked],
-        lambda unit: unit.generator,
+        [u for u in study.scored if u.generator in study.standings.ranked],
+        lambda run: run.generator,
         metric,
         without=None,
     )
@@ -246,7 +246,7 @@ def _bars_by_dataset(
 ) -> None:
     """Real rows first, then the best generators, as many as can be drawn; the title counts the rest."""
     datasets = study.datasets_with(metric)
-    series = {g: [study.cell(d, g, metric) for d in datasets] for g in competitors(study.board)}
+    series = {g: [study.cell(d, g, metric) for d in datasets] for g in competitors(study.standings)}
     if datasets and any(e for found in series.values() for e in found):
         anchors = [study.anchor(d, metric, "real") for d in datasets]
         real = [None if value is None else Estimate(value) for value in anchors]

@@ -23,7 +23,7 @@ from harness.experiments.study import (
 )
 from harness.experiments.tables import Table, file_name
 from harness.ranking.intervals import over_seeds
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.report.figures import plots as figures
 
@@ -32,15 +32,15 @@ DECODING = ("decoding", "temperature", "top_k", "top_p")
 
 def ablation_decoding(study: Study, folder: Path) -> Result:
     """What do decoding modes and temperatures change, in quality and in yield?"""
-    names = [name for name in DECODING if len({param(unit, name) for unit in study.scored if order_of(unit)}) > 1]
+    names = [name for name in DECODING if len({param(run, name) for run in study.scored if order_of(run)}) > 1]
     result = Result("What does decoding change: quality, yield, seconds?")
 
-    def mode(unit: Unit) -> str | None:
-        if order_of(unit) is None:
+    def mode(run: Run) -> str | None:
+        if order_of(run) is None:
             return None
-        return ", ".join(f"{name}={param(unit, name)}" for name in names) or "the only decoding"
+        return ", ".join(f"{name}={param(run, name)}" for name in names) or "the only decoding"
 
-    levels = sorted({level for unit in study.scored if (level := mode(unit)) is not None}, key=_rank)
+    levels = sorted({level for run in study.scored if (level := mode(run)) is not None}, key=_rank)
     result.tables = [_cost_table(study, mode, levels)]
     for metric, lower in METRICS:
         means = means_by(study, mode, metric)
@@ -54,10 +54,10 @@ def ablation_decoding(study: Study, folder: Path) -> Result:
                 )
             )
     baseline = next((level for level in levels if _is_baseline(level)), levels[0] if levels else "")
-    orders = order_levels(sorted({order for unit in study.scored if (order := order_of(unit)) is not None}))
+    orders = order_levels(sorted({order for run in study.scored if (order := order_of(run)) is not None}))
     found = []
     for order in orders:
-        values = gather([unit for unit in study.scored if order_of(unit) == order], mode, FD_RATE, DECODING)
+        values = gather([run for run in study.scored if order_of(run) == order], mode, FD_RATE, DECODING)
         for level in levels:
             one = contrast(values, level, baseline) if level != baseline else None
             found.append((order, renamed(one, level, f"{baseline} (order {order})")))
@@ -91,7 +91,7 @@ def _figure(
     """Bars by table and decoding, one colour an order."""
     values: dict[str, dict[str, dict[str, Estimate]]] = {}
     for order in orders:
-        means = means_by(study, lambda unit, order=order: mode(unit) if order_of(unit) == order else None, FD_RATE)  # type: ignore[misc]
+        means = means_by(study, lambda run, order=order: mode(run) if order_of(run) == order else None, FD_RATE)  # type: ignore[misc]
         for dataset, found in means.items():
             values.setdefault(dataset, {})[order] = found
     for dataset, by_order in sorted(values.items()):
@@ -117,10 +117,10 @@ def _is_baseline(level: str) -> bool:
     return parts.get("decoding", "template") == "template" and float(parts.get("temperature", 1.0)) == 1.0
 
 
-def _cost_table(study: Study, factor: Callable[[Unit], str | None], levels: Sequence[str]) -> Table:
+def _cost_table(study: Study, factor: Callable[[Run], str | None], levels: Sequence[str]) -> Table:
     rows: list[list[str | int | float | Estimate | None]] = []
     for level in levels:
-        records = [unit.record for unit in study.scored if factor(unit) == level]
+        records = [run.record for run in study.scored if factor(run) == level]
         attempted = sum(r.yield_.attempted for r in records if r.yield_ is not None)
         accepted = sum(r.yield_.accepted for r in records if r.yield_ is not None)
         seconds = [r.cost.sample_seconds for r in records if r.cost.sample_seconds is not None]

@@ -19,20 +19,20 @@ from harness.experiments.study import (
 )
 from harness.experiments.tables import Entry, Table
 from harness.ranking.labels import flatten
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 
 
-def model_of(unit: Unit) -> str | None:
+def model_of(run: Run) -> str | None:
     """A language model's setting in words: the pretrained name, or layers × width.
 
     The same setting has different numbers of parameters on different tables, because the vocabulary is part of the model.
     """
     flat = {
         key.removeprefix("llm."): text
-        for key, text in flatten(unit.record.cell.params).items()
+        for key, text in flatten(run.record.cell.params).items()
         if key.startswith("llm.")
     }
-    if size_of(unit) is None or order_of(unit) is None:
+    if size_of(run) is None or order_of(run) is None:
         return None
     if flat.get("pretrained", "null") != "null":
         return Path(flat["pretrained"]).name
@@ -42,9 +42,9 @@ def model_of(unit: Unit) -> str | None:
 
 SIZE = Axis(
     level=model_of,
-    place=lambda unit: None if (size := size_of(unit)) is None else float(size),
+    place=lambda run: None if (size := size_of(run)) is None else float(size),
     label="parameters (log axis)",
-    panel=lambda unit: unit.dataset,
+    panel=lambda run: run.dataset,
     without=("llm", "learning_rate", "batch_size", "epochs"),
     log_x=True,
 )
@@ -68,18 +68,18 @@ def rq5(study: Study, folder: Path) -> Result:
 
 def _as_is(study: Study, result: Result) -> list[str]:
     """The language models that were not trained on the table, as a table and sentences."""
-    units = [unit for unit in study.board.units if unit.record.cell.target.endswith(".InContextLLM")]
-    if not units:
+    runs = [run for run in study.standings.runs if run.record.cell.target.endswith(".InContextLLM")]
+    if not runs:
         return ["The language model used as it is was not run at this scale."]
     said = []
     rows: list[list[Entry]] = []
-    for dataset, label in sorted({(unit.dataset, unit.generator) for unit in units}):
+    for dataset, label in sorted({(run.dataset, run.generator) for run in runs}):
         rate = study.cell(dataset, label, FD_RATE)
-        here = [unit for unit in units if (unit.dataset, unit.generator) == (dataset, label)]
+        here = [run for run in runs if (run.dataset, run.generator) == (dataset, label)]
         model = Path(param(here[0], "model") or "?").name
-        rows.append([dataset, model, sum(unit.scored for unit in here), rate])
+        rows.append([dataset, model, sum(run.scored for run in here), rate])
         if rate is None:
-            reason = next((unit.record.error for unit in here if unit.record.error), "no score")
+            reason = next((run.record.error for run in here if run.record.error), "no score")
             said.append(f"{model} used as it is gave no table on {dataset} ({reason}).")
         else:
             said.append(f"{model} used as it is breaks dependencies on {dataset} at a rate of {interval_text(rate)}.")

@@ -1,4 +1,4 @@
-"""What every research question works with: units and their factors, means by level, and how much evidence there is."""
+"""What every research question works with: runs and their factors, means by level, and how much evidence there is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.experiments.tables import Table
 from harness.ranking.intervals import over_seeds
 from harness.ranking.labels import flatten
 from harness.ranking.policy import REFERENCES
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.standings import Standings
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import clipped, plural, sample_size
@@ -38,13 +38,13 @@ METRICS = (
 class Study:
     """The records an experiment looks at, and the store their tables are in."""
 
-    board: Standings
+    standings: Standings
     store: ResultStore
 
     @property
-    def scored(self) -> list[Unit]:
+    def scored(self) -> list[Run]:
         """Units with scores."""
-        return [unit for unit in self.board.units if unit.scored]
+        return [run for run in self.standings.runs if run.scored]
 
     def n(self, *datasets: str) -> str:
         """``n = 3 training seeds``, over the pairs of dataset (all, or those given) and generator that have scores."""
@@ -60,36 +60,36 @@ class Study:
 
     def _seeds(self, datasets: Sequence[str]) -> list[int]:
         """Scored training seeds of each pair that has any."""
-        drawn = [units for (dataset, _), units in self.board.cells.items() if not datasets or dataset in datasets]
-        return [n for units in drawn if (n := sum(unit.scored for unit in units))]
+        drawn = [runs for (dataset, _), runs in self.standings.by_pair.items() if not datasets or dataset in datasets]
+        return [n for runs in drawn if (n := sum(run.scored for run in runs))]
 
     def cell(self, dataset: str, label: str, metric: str) -> Estimate | None:
         """Mean over seeds of one metric on one dataset, with Student's t interval cut at the metric's bounds."""
         scores = [
-            unit.scores[metric]
-            for unit in self.board.cells.get((dataset, label), ())
-            if metric in unit.scores and unit.scores[metric].value is not None
+            run.scores[metric]
+            for run in self.standings.by_pair.get((dataset, label), ())
+            if metric in run.scores and run.scores[metric].value is not None
         ]
         values = [score.value for score in scores if score.value is not None]
         return over_seeds(values, scores[0].bounds) if values else None
 
     def anchor(self, dataset: str, metric: str, which: str) -> float | None:
         """The ``real`` or ``floor`` anchor of a metric on a dataset."""
-        for unit in self.scored:
-            score = unit.scores.get(metric)
-            if unit.dataset == dataset and score is not None and getattr(score, which) is not None:
+        for run in self.scored:
+            score = run.scores.get(metric)
+            if run.dataset == dataset and score is not None and getattr(score, which) is not None:
                 return float(getattr(score, which))
         return None
 
     def metrics(self, dataset: str, prefix: str) -> list[str]:
         """Names of scores on a dataset that start so, in order."""
         return sorted(
-            {name for unit in self.scored if unit.dataset == dataset for name in unit.scores if name.startswith(prefix)}
+            {name for run in self.scored if run.dataset == dataset for name in run.scores if name.startswith(prefix)}
         )
 
     def datasets_with(self, metric: str) -> list[str]:
-        """Datasets on which some unit has a value of the metric."""
-        return sorted({unit.dataset for unit in self.scored if unit.value(metric) is not None})
+        """Datasets on which some run has a value of the metric."""
+        return sorted({run.dataset for run in self.scored if run.value(metric) is not None})
 
 
 @dataclass
@@ -108,28 +108,28 @@ def means_over(seeds: Sequence[int]) -> str:
     return f"means and 95 % intervals over {said}" if max(seeds, default=0) > 1 else f"{said}, so no intervals"
 
 
-def param(unit: Unit, name: str) -> str | None:
+def param(run: Run, name: str) -> str | None:
     """A generator parameter by its last name (``order``, ``temperature``), as text; ``None`` when it has none such."""
-    flat = flatten(unit.record.cell.params)
+    flat = flatten(run.record.cell.params)
     return next(
         (flat[key] for key in sorted(flat, key=lambda key: (key.count("."), key)) if key.split(".")[-1] == name), None
     )
 
 
-def order_of(unit: Unit) -> str | None:
+def order_of(run: Run) -> str | None:
     """The column order policy a language model was trained with; ``None`` for other generators and for models used as they are."""
-    return None if unit.record.cell.target.endswith(".InContextLLM") else param(unit, "order")
+    return None if run.record.cell.target.endswith(".InContextLLM") else param(run, "order")
 
 
-def size_of(unit: Unit) -> int | None:
+def size_of(run: Run) -> int | None:
     """Number of model parameters, where the generator says it."""
-    count = unit.record.generator_info.get("parameters")
+    count = run.record.generator_info.get("parameters")
     return int(count) if isinstance(count, (int, float)) and not isinstance(count, bool) else None
 
 
-def competitors(board: Standings) -> list[str]:
+def competitors(standings: Standings) -> list[str]:
     """Labels of the generators that are no references, best first."""
-    return [row.label for row in board.rows if row.label in board.ranked]
+    return [row.label for row in standings.rows if row.label in standings.ranked]
 
 
 def by_generator(study: Study, name: str, title: str, metrics: Mapping[str, Sequence[str]]) -> Table:
@@ -142,8 +142,8 @@ def by_generator(study: Study, name: str, title: str, metrics: Mapping[str, Sequ
         metrics: score names by dataset.
     """
     labels = [
-        *competitors(study.board),
-        *(row.label for row in study.board.rows if row.label not in study.board.ranked),
+        *competitors(study.standings),
+        *(row.label for row in study.standings.rows if row.label not in study.standings.ranked),
     ]
     rows = [
         [
@@ -195,15 +195,15 @@ def order_levels(found: Sequence[str]) -> list[str]:
     return sorted(found, key=lambda name: (ORDERS.index(name) if name in ORDERS else len(ORDERS), name))
 
 
-def means_by(study: Study, factor: Callable[[Unit], str | None], metric: str) -> dict[str, dict[str, Estimate]]:
+def means_by(study: Study, factor: Callable[[Run], str | None], metric: str) -> dict[str, dict[str, Estimate]]:
     """Mean over runs by dataset and level of a factor, with Student's t intervals cut at the metric's bounds."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     bounds: dict[str, tuple[float | None, float | None]] = {}
-    for unit in study.scored:
-        level, value = factor(unit), unit.value(metric)
+    for run in study.scored:
+        level, value = factor(run), run.value(metric)
         if level is not None and value is not None:
-            values[unit.dataset][level].append(value)
-            bounds[unit.dataset] = unit.scores[metric].bounds
+            values[run.dataset][level].append(value)
+            bounds[run.dataset] = run.scores[metric].bounds
     return {
         d: {level: over_seeds(numbers, bounds[d]) for level, numbers in found.items()} for d, found in values.items()
     }
@@ -217,16 +217,16 @@ def means_table(name: str, title: str, means: dict[str, dict[str, Estimate]], le
 
 def evidence(study: Study) -> str:
     """How much there is: datasets, generators, seeds, scale."""
-    scales = sorted({str(scale) for unit in study.scored if (scale := unit.record.environment.get("scale"))})
-    seeds = len({unit.record.cell.seed for unit in study.scored})
-    generators = len({unit.generator for unit in study.scored if unit.record.cell.generator not in REFERENCES})
-    datasets = len({unit.dataset for unit in study.scored})
-    names = {unit.record.cell.dataset for unit in study.scored}
+    scales = sorted({str(scale) for run in study.scored if (scale := run.record.environment.get("scale"))})
+    seeds = len({run.record.cell.seed for run in study.scored})
+    generators = len({run.generator for run in study.scored if run.record.cell.generator not in REFERENCES})
+    datasets = len({run.dataset for run in study.scored})
+    names = {run.record.cell.dataset for run in study.scored}
     embedded = "regions" in names and all(name.startswith(("simulated", "regions")) for name in names)
     stand_in = " Tables made by code stand in for the paper's." if embedded else ""
-    failed = sum(unit.record.status != "ok" for unit in study.board.units)
+    failed = sum(run.record.status != "ok" for run in study.standings.runs)
     return (
         f"Evidence: {plural(datasets, 'dataset')}, {plural(generators, 'generator')}, {plural(seeds, 'training seed')}, "
-        f"{plural(len(study.board.units), 'cell')} of which {failed} did not end ok; scale {', '.join(scales) or 'not recorded'}.{stand_in} "
+        f"{plural(len(study.standings.runs), 'cell')} of which {failed} did not end ok; scale {', '.join(scales) or 'not recorded'}.{stand_in} "
         f"{RULE}"
     )

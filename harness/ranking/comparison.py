@@ -54,34 +54,34 @@ class Comparison:
     elo_anchor: str | None = None
 
 
-def compare(board: Grouped, averages: Sequence[Row]) -> Comparison:
+def compare(grouped: Grouped, averages: Sequence[Row]) -> Comparison:
     """Rank the generators that compete, best overall first, reference generators last.
 
     Raises:
         TabOrderError: when the policy's anchor is not among the generators.
     """
-    _anchor(board)
-    ranked = board.ranked
-    values = matrix(board, board.kept, ranked, lambda unit: unit.overall)
+    _anchor(grouped)
+    ranked = grouped.ranked
+    values = matrix(grouped, grouped.kept, ranked, lambda run: run.overall)
     complete = np.asarray(st.present(values).all(axis=1))
     values = values[complete]
-    kept = [dataset for dataset, whole in zip(board.kept, complete, strict=True) if whole]
+    kept = [dataset for dataset, whole in zip(grouped.kept, complete, strict=True) if whole]
     by_label = {row.label: row for row in averages}
     if (
-        board.kept and len(ranked) > 1
+        grouped.kept and len(ranked) > 1
     ):  # averages over different datasets say nothing of one another, nor does one alone
         by_label |= _on_front([by_label[label] for label in ranked])
     if not kept or len(ranked) < 2:
         return Comparison(_ordered(by_label.values()), kept)
     by_label |= _with_ranks(by_label, ranked, values)
-    anchor, ratings = _elo(board, kept, ranked)
+    anchor, ratings = _elo(grouped, kept, ranked)
     by_label |= {label: replace(by_label[label], elo=rating) for label, rating in ratings.items()}
     enough = len(kept) >= LEAST_TABLES
     distance = st.critical_difference(len(ranked), len(kept)) if enough else None
     return Comparison(
         rows=_ordered(by_label.values()),
         kept=kept,
-        pairs=_pairs(board, ranked, values),
+        pairs=_pairs(grouped, ranked, values),
         critical_difference=distance,
         cliques=[] if distance is None else _cliques([by_label[label] for label in ranked], distance),
         elo_anchor=anchor,
@@ -140,28 +140,28 @@ def _mean_rank(ranks: Array, count: int) -> Estimate | None:
     return Estimate(*(1 + (count - 1) * part for part in (share.value, share.low, share.high)))
 
 
-def _anchor(board: Grouped) -> str | None:
+def _anchor(grouped: Grouped) -> str | None:
     """The label pinned at 1000.
 
     Raises:
         TabOrderError: when the policy names a generator that is not there.
     """
-    names = sorted({(unit.generator, unit.record.cell.generator) for unit in board.units})
-    wanted = board.policy.anchor
+    names = sorted({(run.generator, run.record.cell.generator) for run in grouped.runs})
+    wanted = grouped.policy.anchor
     found = next((label for label, name in names if (wanted or DEFAULT_ANCHOR) in (label, name)), None)
     if found is None and wanted is not None:
-        raise TabOrderError(choices(wanted, board.labels, "anchor"))
+        raise TabOrderError(choices(wanted, grouped.labels, "anchor"))
     return found
 
 
-def _elo(board: Grouped, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate | None]]:
+def _elo(grouped: Grouped, kept: Sequence[str], ranked: Sequence[str]) -> tuple[str, dict[str, Estimate | None]]:
     """Ratings with intervals over datasets, and what was pinned at 1000: the policy's anchor, else the mean of all."""
-    anchor = _anchor(board)
+    anchor = _anchor(grouped)
     players = [*ranked] if anchor is None or anchor in ranked else [*ranked, anchor]
-    values = matrix(board, kept, players, lambda unit: unit.overall)
+    values = matrix(grouped, kept, players, lambda run: run.overall)
     if anchor is not None and not st.present(values).all():
         anchor, players = None, [*ranked]
-        values = matrix(board, kept, players, lambda unit: unit.overall)
+        values = matrix(grouped, kept, players, lambda run: run.overall)
     pinned = None if anchor is None else players.index(anchor)
     found: list[Estimate | None] = [None] * len(players)
     if len(kept) >= LEAST_FOR_ELO:
@@ -171,7 +171,7 @@ def _elo(board: Grouped, kept: Sequence[str], ranked: Sequence[str]) -> tuple[st
     return anchor or "the mean of all", dict(zip(players, found, strict=True))
 
 
-def _pairs(board: Grouped, ranked: Sequence[str], values: Array) -> list[Pair]:
+def _pairs(grouped: Grouped, ranked: Sequence[str], values: Array) -> list[Pair]:
     means = st.seed_means(values)
     order = np.argsort(-means.mean(axis=0), kind="stable")
     wanted = list(combinations(order, 2)) if len(ranked) <= MOST_PAIRED else [(order[0], other) for other in order[1:]]
@@ -183,7 +183,7 @@ def _pairs(board: Grouped, ranked: Sequence[str], values: Array) -> list[Pair]:
             second=ranked[j],
             difference=difference,
             improvement=share_over_tables(st.improvement_by_dataset(values[:, i], values[:, j]).tolist()),
-            posterior=chances((means[:, i] - means[:, j]).tolist(), board.policy.rope),
+            posterior=chances((means[:, i] - means[:, j]).tolist(), grouped.policy.rope),
             p_value=p,
             p_adjusted=p_adjusted,
         )

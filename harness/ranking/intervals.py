@@ -1,7 +1,7 @@
 """Intervals, levels and chances for few tables and few training seeds.
 
 What is stated here was measured by simulation (``tests/harness/ranking/test_intervals.py``): 3, 4, 6 and 10 tables, 3 and 5
-seeds, table effects normal or as skewed as an exponential's. Tables and seeds are the units of replication, never single rows.
+seeds, table effects normal or as skewed as an exponential's. Tables and seeds are the replicates, never single rows.
 """
 
 from __future__ import annotations

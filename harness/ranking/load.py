@@ -70,8 +70,8 @@ def load(
         culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])
         raise TabOrderError(f"the store at {store.root} holds no usable record: run a sweep into it first.{culprits}")
     with collector_paused():
-        board = build(records, policy)
-    return board, [_inside(problem, store.root) for problem in problems]
+        standings = build(records, policy)
+    return standings, [_inside(problem, store.root) for problem in problems]
 
 
 def _folder(store: ResultStore, cell: Cell) -> str:

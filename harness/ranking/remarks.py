@@ -16,68 +16,68 @@ from harness.records.store import Problem
 SMALL = ("smoke", "small")
 
 
-def notes(board: Standings, problems: Sequence[Problem] = ()) -> list[str]:
+def notes(standings: Standings, problems: Sequence[Problem] = ()) -> list[str]:
     """Sentences, most important first."""
     return [
         sentence
         for sentence in (
-            _budgets(board),
-            _clock(board),
-            _scale(board),
-            _policy(board),
-            *_evidence(board),
-            _told_apart(board),
-            _empty(board),
-            _memory(board),
-            _references(board),
-            _undefined(board),
-            _failures(board),
-            _missing(board),
-            _incomplete(board),
+            budgets(standings),
+            _clock(standings),
+            _scale(standings),
+            _policy(standings),
+            *_evidence(standings),
+            _told_apart(standings),
+            _empty(standings),
+            _memory(standings),
+            _references(standings),
+            _undefined(standings),
+            _failures(standings),
+            _missing(standings),
+            _incomplete(standings),
             _problems(problems),
         )
         if sentence
     ]
 
 
-def in_short(board: Standings) -> list[str]:
+def in_short(standings: Standings) -> list[str]:
     """What the numbers say, each with its uncertainty: who leads, who breaks fewest dependencies, what the cheapest good ones are."""
-    said = (_leader(board), _dependencies(board), _front(board)) if board.kept else ()
+    said = (_leader(standings), _dependencies(standings), _front(standings)) if standings.kept else ()
     return [sentence for sentence in said if sentence]
 
 
-def _over(board: Standings) -> str:
-    seeds = {row.n_seeds for row in board.rows if row.label in board.ranked and row.n_seeds}
+def _over(standings: Standings) -> str:
+    seeds = {row.n_seeds for row in standings.rows if row.label in standings.ranked and row.n_seeds}
     least, most = min(seeds, default=0), max(seeds, default=0)
     trained = plural(most, "training seed") if least == most else f"{least} to {most} training seeds"
-    return f"{plural(len(board.kept), 'dataset')} × {trained}"
+    return f"{plural(len(standings.kept), 'dataset')} × {trained}"
 
 
-def _leader(board: Standings) -> str:
-    if not board.pairs:
+def _leader(standings: Standings) -> str:
+    if not standings.pairs:
         return ""
-    pair = board.pairs[0]
-    first = next(row for row in board.rows if row.label == pair.first)
+    pair = standings.pairs[0]
+    first = next(row for row in standings.rows if row.label == pair.first)
     lead = f"Best overall: {pair.first}, {bracket(first.overall)}; next is {pair.second}, {bracket(pair.difference)} behind"
-    if len(board.kept) == 1:
+    if len(standings.kept) == 1:
         shown = "" if pair.shown else "; that it is better is not shown"
-        return f"{lead}, on one dataset ({_over(board)}){shown}; other tables may order them differently."
-    if len(board.kept) < LEAST_TABLES:
-        return f"{lead}, over {_over(board)}, too few to say what holds for other tables."
+        return f"{lead}, on one dataset ({_over(standings)}){shown}; other tables may order them differently."
+    if len(standings.kept) < LEAST_TABLES:
+        return f"{lead}, over {_over(standings)}, too few to say what holds for other tables."
     said = "better on tables like these" if pair.shown else "that it is better is not shown"
     p = (
         ""
         if pair.p_adjusted is None
-        else f" (p = {number(pair.p_adjusted, 3)}, Holm over {plural(len(board.pairs), 'pair')})"
+        else f" (p = {number(pair.p_adjusted, 3)}, Holm over {plural(len(standings.pairs), 'pair')})"
     )
-    return f"{lead}, over {_over(board)}: {said}{p}."
+    return f"{lead}, over {_over(standings)}: {said}{p}."
 
 
-def _dependencies(board: Standings) -> str:
+def _dependencies(standings: Standings) -> str:
     known = [
         (row.fd_violation.value, row)
-        for row in board.rows
-        if row.fd_violation is not None and row.label in board.ranked
+        for row in standings.rows
+        if row.fd_violation is not None and row.label in standings.ranked
     ]
     if len(known) < 2:
         return ""
@@ -90,20 +90,20 @@ def _dependencies(board: Standings) -> str:
     )
 
 
-def _front(board: Standings) -> str:
-    front = sorted((sum_seconds(row), row.label) for row in board.rows if row.pareto)
+def _front(standings: Standings) -> str:
+    front = sorted((sum_seconds(row), row.label) for row in standings.rows if row.pareto)
     if not front:
         return ""
     cheapest = listed([f"{label} ({amount(spent)} s)" for spent, label in front])
     return f"Pareto front (◆: no other is both better and cheaper; seconds of fit and sample per cell): {cheapest}."
 
 
-def scales(board: Standings) -> list[str]:
+def scales(standings: Standings) -> list[str]:
     """The budget scales the records say they were run at."""
-    return sorted({str(scale) for unit in board.units if (scale := unit.record.environment.get("scale"))})
+    return sorted({str(scale) for run in standings.runs if (scale := run.record.environment.get("scale"))})
 
 
-def provenance(board: Standings) -> str:
+def provenance(standings: Standings) -> str:
     """Versions and machines the records were made with, at most three of each."""
     said = []
     for name, key in (
@@ -112,7 +112,7 @@ def provenance(board: Standings) -> str:
         ("processor", "cpu"),
         ("budget scale", "scale"),
     ):
-        environments = [unit.record.environment for unit in board.units]
+        environments = [run.record.environment for run in standings.runs]
         found = sorted(
             {
                 str(one[key])[: 10 if key == "commit" else None]
@@ -126,17 +126,20 @@ def provenance(board: Standings) -> str:
     return "; ".join(said)
 
 
-def _budgets(board: Standings) -> str:
-    found = scales(board)
+def budgets(standings: Standings) -> str:
+    """Whether the records were made with shortened training; empty when not."""
+    found = scales(standings)
     if not any(scale in SMALL for scale in found):
         return ""
     mixed = " Records of different budgets are mixed here." if len(found) > 1 else ""
-    return f"Budgets: {', '.join(found)} — a demonstration, not a ranking.{mixed}"
+    if "smoke" in found:
+        return f"Budgets: {', '.join(found)} — a demonstration, not a ranking.{mixed}"
+    return f"Budgets: {', '.join(found)}: training is shortened for every generator; scale=full has the methods' own.{mixed}"
 
 
-def _clock(board: Standings) -> str:
+def _clock(standings: Standings) -> str:
     """The common clock, where there was one."""
-    clocks = {unit.record.environment.get("budget_fit_seconds") for unit in board.units}
+    clocks = {run.record.environment.get("budget_fit_seconds") for run in standings.runs}
     if clocks == {None} or not clocks:
         return ""
     if len(clocks) > 1:
@@ -147,8 +150,8 @@ def _clock(board: Standings) -> str:
     )
 
 
-def _scale(board: Standings) -> str:
-    shown = [f for f in FAMILIES if any(f.key in row.families for row in board.rows)]
+def _scale(standings: Standings) -> str:
+    shown = [f for f in FAMILIES if any(f.key in row.families for row in standings.rows)]
     if not shown:
         return "No normalised score is defined: the records hold no scores with anchors."
     quality = ", ".join(f.title for f in shown if f.quality)
@@ -156,12 +159,12 @@ def _scale(board: Standings) -> str:
     return (
         f"Scores: 0 = columns sampled independently, 1 = held-out real rows, clipped to [0, 1]; higher "
         f"is better. Overall, the headline, is the mean of {quality}{aside}. FD viol is the raw share of rows that break a "
-        "dependency, lower is better. n = datasets × training seeds. " + _intervals(board)
+        "dependency, lower is better. n = datasets × training seeds. " + _intervals(standings)
     )
 
 
-def _intervals(board: Standings) -> str:
-    count = len(board.kept)
+def _intervals(standings: Standings) -> str:
+    count = len(standings.kept)
     if count == 1:
         return "Intervals are 95 %, Student's t over the training seeds of the one dataset."
     if count < LEAST_TABLES:
@@ -172,28 +175,28 @@ def _intervals(board: Standings) -> str:
     )
 
 
-def _policy(board: Standings) -> str:
-    dropped = [dataset for dataset in board.datasets if dataset not in board.kept]
-    if board.policy.missing != "drop":
-        counted = "the floor, 0," if board.policy.missing == "floor" else "0"
-        return f"Missing cells (missing={board.policy.missing}): each failed or absent cell counts as {counted} in averages and ranks."
+def _policy(standings: Standings) -> str:
+    dropped = [dataset for dataset in standings.datasets if dataset not in standings.kept]
+    if standings.policy.missing != "drop":
+        counted = "the floor, 0," if standings.policy.missing == "floor" else "0"
+        return f"Missing cells (missing={standings.policy.missing}): each failed or absent cell counts as {counted} in averages and ranks."
     said = "Missing cells (missing=drop): a dataset some generator did not finish is left out for all, which hides that it could not"
     if not dropped:
         return f"{said}; none was. Failed seeds of finished pairs are not counted in averages."
-    if not board.kept:
+    if not standings.kept:
         return (
             f"{said}; no dataset is complete, so averages are over each generator's own datasets, are NOT comparable, and nothing "
             "is ranked. Run the missing cells, or use missing=floor."
         )
-    return f"{said}: {listed(dropped)}. Averages and ranks are over {plural(len(board.kept), 'dataset')}."
+    return f"{said}: {listed(dropped)}. Averages and ranks are over {plural(len(standings.kept), 'dataset')}."
 
 
-def _evidence(board: Standings) -> list[str]:
-    if not board.kept:
+def _evidence(standings: Standings) -> list[str]:
+    if not standings.kept:
         return []
     said = []
-    count = len(board.kept)
-    seeds = min((row.n_seeds for row in board.rows if row.n_seeds and not row.reference), default=0)
+    count = len(standings.kept)
+    seeds = min((row.n_seeds for row in standings.rows if row.n_seeds and not row.reference), default=0)
     if count == 1:
         said.append(
             "One dataset: intervals cover seeds only; nothing here says how the order of generators would change on another table."
@@ -211,35 +214,35 @@ def _evidence(board: Standings) -> list[str]:
     return said
 
 
-def _told_apart(board: Standings) -> str:
-    if board.critical_difference is None:
+def _told_apart(standings: Standings) -> str:
+    if standings.critical_difference is None:
         return ""
-    groups = "; ".join(", ".join(group) for group in board.cliques) or "none"
+    groups = "; ".join(", ".join(group) for group in standings.cliques) or "none"
     return (
-        f"Mean ranks closer than {board.critical_difference:.2f} are not told apart (Nemenyi, 5 %, "
-        f"{plural(len(board.kept), 'dataset')}): {groups}. Elo: {board.elo_anchor} has 1000; 400 more are odds of 10 to 1."
+        f"Mean ranks closer than {standings.critical_difference:.2f} are not told apart (Nemenyi, 5 %, "
+        f"{plural(len(standings.kept), 'dataset')}): {groups}. Elo: {standings.elo_anchor} has 1000; 400 more are odds of 10 to 1."
     )
 
 
-def _empty(board: Standings) -> str:
-    if not board.empty:
+def _empty(standings: Standings) -> str:
+    if not standings.empty:
         return ""
-    return f"Without any scored cell and therefore not ranked, dropping no dataset: {listed(board.empty)} (missing=floor counts 0)."
+    return f"Without any scored cell and therefore not ranked, dropping no dataset: {listed(standings.empty)} (missing=floor counts 0)."
 
 
-def _references(board: Standings) -> str:
-    shown = [row.label for row in board.rows if row.reference]
+def _references(standings: Standings) -> str:
+    shown = [row.label for row in standings.rows if row.reference]
     return (
         f"Below the line, not ranked, the ends and traps of the scale: {', '.join(shown)}."
-        if shown and len(shown) < len(board.rows)
+        if shown and len(shown) < len(standings.rows)
         else ""
     )
 
 
-def _memory(board: Standings) -> str:
+def _memory(standings: Standings) -> str:
     """Who memorises, and why; whose rows could not be checked."""
     said = []
-    for row in board.rows:
+    for row in standings.rows:
         if row.memorises and not row.reference:
             where = "; ".join(f"on {dataset}: {', '.join(reasons)}" for dataset, reasons in row.memorises.items())
             said.append(
@@ -247,49 +250,51 @@ def _memory(board: Standings) -> str:
             )
     unchecked = [
         label
-        for label in board.ranked
-        if not any(checked([u.record for u in board.cells.get((d, label), ()) if u.scored]) for d in board.datasets)
+        for label in standings.ranked
+        if not any(
+            checked([u.record for u in standings.by_pair.get((d, label), ()) if u.scored]) for d in standings.datasets
+        )
     ]
-    if unchecked and board.empty != unchecked:
+    if unchecked and standings.empty != unchecked:
         said.append(
             f"Not checked for memorised rows, for lack of privacy scores (evaluation=default has them): {listed(unchecked)}."
         )
     return " ".join(said)
 
 
-def _undefined(board: Standings) -> str:
+def _undefined(standings: Standings) -> str:
     """Families without a score although their metric was computed."""
     found: dict[tuple[str, str], str] = {}
-    for unit in board.units:
-        for key, reason in unit.reasons.items():
-            if reason and not any(key in other.families for other in board.units if other.dataset == unit.dataset):
-                found.setdefault((unit.dataset, key), reason)
+    for run in standings.runs:
+        for key, reason in run.reasons.items():
+            if reason and not any(key in other.families for other in standings.runs if other.dataset == run.dataset):
+                found.setdefault((run.dataset, key), reason)
     titles = {family.key: family.title for family in FAMILIES}
     parts = [f"{titles[key]} on {dataset} ({reason.rstrip('.')})" for (dataset, key), reason in sorted(found.items())]
     return f"Without a normalised score: {listed(parts)}." if parts else ""
 
 
-def _failures(board: Standings) -> str:
-    found = Counter((unit.record.status, unit.generator) for unit in board.units if unit.record.status != "ok")
+def _failures(standings: Standings) -> str:
+    found = Counter((run.record.status, run.generator) for run in standings.runs if run.record.status != "ok")
     if not found:
         return ""
     parts = [f"{generator} {status} ×{count}" for (status, generator), count in sorted(found.items())]
-    return f"Not ok: {listed(parts)} (of {plural(len(board.units), 'cell')})."
+    return f"Not ok: {listed(parts)} (of {plural(len(standings.runs), 'cell')})."
 
 
-def _missing(board: Standings) -> str:
-    if not board.missing:
+def _missing(standings: Standings) -> str:
+    if not standings.missing:
         return ""
-    total = len(board.datasets) * len(board.labels)
-    pairs = [f"{generator} on {dataset}" for dataset, generator in board.missing]
+    total = len(standings.datasets) * len(standings.labels)
+    pairs = [f"{generator} on {dataset}" for dataset, generator in standings.missing]
     return f"Missing pairs, without any scored cell: {len(pairs)} of {total}: {listed(pairs)}."
 
 
-def _incomplete(board: Standings) -> str:
-    lacking = [unit for unit in board.units if unit.scored and unit.families and unit.overall is None]
+def _incomplete(standings: Standings) -> str:
+    lacking = [run for run in standings.runs if run.scored and run.families and run.overall is None]
     if not lacking:
         return ""
-    names = sorted({f"{unit.generator} on {unit.dataset}" for unit in lacking})
+    names = sorted({f"{run.generator} on {run.dataset}" for run in lacking})
     return f"Without an overall score, because a metric of the others is missing: {listed(names)}."
 
 

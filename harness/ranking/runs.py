@@ -1,4 +1,4 @@
-"""Records → units: one (dataset, generator label, training seed) each, with normalised scores per metric family.
+"""Records → runs: one (dataset, generator label, training seed) each, with normalised scores per metric family.
 
 Reads records only: the runner, torch and sdv are never imported here.
 """
@@ -16,7 +16,7 @@ from harness.records.record import SCORED, Record, Score
 
 
 @dataclass(frozen=True)
-class Unit:
+class Run:
     """One record seen by the leaderboard.
 
     Attributes:
@@ -26,7 +26,7 @@ class Unit:
         scores: its scores by name.
         families: normalised headline score in [0, 1] per family, where it is defined; higher is better.
         reasons: why a family has no normalised score, by family, where a headline score exists.
-        overall: mean of the quality families that any unit of its dataset has; ``None`` when this one lacks some or all.
+        overall: mean of the quality families that any run of its dataset has; ``None`` when this one lacks some or all.
     """
 
     dataset: str
@@ -48,8 +48,8 @@ class Unit:
         return None if score is None else score.value
 
 
-def units(records: Iterable[Record], only: Sequence[str] = ()) -> list[Unit]:
-    """Turn records into units, in the records' order. See :func:`labels` for how they are named.
+def runs(records: Iterable[Record], only: Sequence[str] = ()) -> list[Run]:
+    """Turn records into runs, in the records' order. See :func:`labels` for how they are named.
 
     Args:
         records: of any cells.
@@ -78,7 +78,7 @@ def units(records: Iterable[Record], only: Sequence[str] = ()) -> list[Unit]:
     for dataset, found in zip(datasets, families, strict=True):
         quality[dataset] |= {family.key for family in FAMILIES if family.quality and family.key in found}
     return [
-        Unit(dataset, generator, record, score, found, reasons, _overall(found, quality[dataset]))
+        Run(dataset, generator, record, score, found, reasons, _overall(found, quality[dataset]))
         for record, dataset, generator, score, (found, reasons) in zip(
             records, datasets, generators, scores, placed, strict=True
         )

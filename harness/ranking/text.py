@@ -17,17 +17,19 @@ LEFT_OUT = ("ML raw", "FD new", "GiB", "IQM", "tokens")
 MOST_AGAINST = 8
 
 
-def tables(board: Standings) -> str:
+def tables(standings: Standings) -> str:
     """What is printed: scores, then standing and cost, then the leader against each of the others."""
-    return "\n".join([scores(board), standing(board), *([against_leader(board)] if board.pairs else [])])
+    return "\n".join(
+        [scores(standings), standing(standings), *([against_leader(standings)] if standings.pairs else [])]
+    )
 
 
-def scores(board: Standings) -> str:
+def scores(standings: Standings) -> str:
     """A heading that names the families used, then one line per generator: overall [interval], families, raw FD violation, share of
     unseen left sides and ML efficacy, n, cells that failed; last the two ends of the scale."""
-    rows = [*board.rows, *anchor_rows(board)]
-    shown = [family for family in FAMILIES if any(family.key in row.families for row in board.rows)]
-    extra = list(board.policy.columns)
+    rows = [*standings.rows, *anchor_rows(standings)]
+    shown = [family for family in FAMILIES if any(family.key in row.families for row in standings.rows)]
+    extra = list(standings.policy.columns)
     heads = ["overall", *(f.short for f in shown), "FD viol", "FD new", "ML raw", *extra, "n", "not ok"]
     lines = [
         [
@@ -47,7 +49,7 @@ def scores(board: Standings) -> str:
     return heading + _grid(rows, heads, lines)
 
 
-def standing(board: Standings) -> str:
+def standing(standings: Standings) -> str:
     """One line per generator: mean rank, IQM and Elo with intervals, cost per cell, and ◆ on the Pareto front."""
     heads = ["rank", "IQM", "Elo", "fit s", "sample s", "GiB", "tokens", "yield", "front"]
     lines = [
@@ -62,15 +64,15 @@ def standing(board: Standings) -> str:
             number(row.cost.yield_share),
             "◆" if row.pareto else "",
         ]
-        for row in board.rows
+        for row in standings.rows
     ]
-    return _grid(board.rows, heads, lines)
+    return _grid(standings.rows, heads, lines)
 
 
-def against_leader(board: Standings) -> str:
+def against_leader(standings: Standings) -> str:
     """The leader against each of the others (the next eight at most): difference, whether it is shown, P(improvement), posterior."""
-    first = board.pairs[0].first
-    found = [pair for pair in board.pairs if pair.first == first][:MOST_AGAINST]
+    first = standings.pairs[0].first
+    found = [pair for pair in standings.pairs if pair.first == first][:MOST_AGAINST]
     heads = ["difference", "p (Holm)", "P(improvement)", "P(better)", "P(equal)", "P(worse)"]
     lines = [
         [
@@ -81,7 +83,7 @@ def against_leader(board: Standings) -> str:
         ]
         for pair in found
     ]
-    by_label = {row.label: row for row in board.rows}
+    by_label = {row.label: row for row in standings.rows}
     return f"{first} against\n" + _grid([by_label[pair.second] for pair in found], heads, lines)
 
 

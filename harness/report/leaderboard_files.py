@@ -15,7 +15,7 @@ from harness.ranking.families import FAMILIES, place
 from harness.ranking.load import Keep, load
 from harness.ranking.policy import Policy
 from harness.ranking.remarks import in_short, notes
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.selection import Selection
 from harness.ranking.standings import Pair, Row, Standings
 from harness.ranking.text import tables, wrapped
@@ -59,17 +59,17 @@ def _write(
     page: Callable[..., str],
     selection: Selection | None,
 ) -> str:
-    board, problems = loaded
-    short, said = in_short(board), notes(board, problems)
+    standings, problems = loaded
+    short, said = in_short(standings), notes(standings, problems)
     if selection is not None and selection.sentence():
-        said.insert(0, selection.sentence())
+        said.append(selection.sentence())
     files = {
-        "leaderboard.csv": to_csv(board.rows),
-        "leaderboard_by_dataset.csv": to_csv(board.by_dataset),
-        "leaderboard_pairs.csv": pairs_csv(board.pairs),
-        "scores.csv": scores_csv(board.units),
-        "leaderboard.json": to_json(board, problems, [*short, *said]),
-        "index.html": page(board, store, problems, short, said),
+        "leaderboard.csv": to_csv(standings.rows),
+        "leaderboard_by_dataset.csv": to_csv(standings.by_dataset),
+        "leaderboard_pairs.csv": pairs_csv(standings.pairs),
+        "scores.csv": scores_csv(standings.runs),
+        "leaderboard.json": to_json(standings, problems, [*short, *said]),
+        "index.html": page(standings, store, problems, short, said),
     }
     try:
         for name, text in files.items():
@@ -78,7 +78,7 @@ def _write(
         raise TabOrderError(
             f"cannot write the leaderboard into {output} ({error}): choose another output folder."
         ) from None
-    return "\n".join([tables(board), wrapped(said), wrapped([*short, f"Report: {output / 'index.html'}"])])
+    return "\n".join([tables(standings), wrapped(said), wrapped([*short, f"Report: {output / 'index.html'}"])])
 
 
 def safe_cell(value: object) -> object:
@@ -119,50 +119,50 @@ MOST_DETAILED = 200_000
 """Scores above which ``scores.csv`` holds those without details (by column, dependency, rule, category) alone."""
 
 
-def scores_csv(runs: Sequence[Unit]) -> str:
+def scores_csv(runs: Sequence[Run]) -> str:
     """Every score of every cell, one a line: value, anchors, and where the value lies between them (empty where undefined)."""
-    short = sum(len(unit.scores) for unit in runs) > MOST_DETAILED
+    short = sum(len(run.scores) for run in runs) > MOST_DETAILED
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ["metric", "value", "real", "floor", "normalised", "goal", "error"]
     writer.writerow(["dataset", "generator", "seed", "key", "status", *names])
-    for unit in runs:
-        cell = unit.record.cell
-        own = [safe_cell(unit.dataset), safe_cell(unit.generator), cell.seed, cell.key, unit.record.status]
-        scores = list(unit.record.scores)
+    for run in runs:
+        cell = run.record.cell
+        own = [safe_cell(run.dataset), safe_cell(run.generator), cell.seed, cell.key, run.record.status]
+        scores = list(run.record.scores)
         for score in headlines(scores) if short else scores:
-            placed = None if score.metric.startswith(BARE) else place(score, unit.record.rows).value
+            placed = None if score.metric.startswith(BARE) else place(score, run.record.rows).value
             numbers = [score.value, score.real, score.floor, placed]
             writer.writerow([*own, safe_cell(score.metric), *numbers, score.goal, safe_cell(score.error)])
     return text.getvalue()
 
 
-def to_json(board: Standings, problems: Sequence[Problem], said: Sequence[str]) -> str:
+def to_json(standings: Standings, problems: Sequence[Problem], said: Sequence[str]) -> str:
     """All numbers as strict JSON."""
     data = {
         "leaderboard_version": JSON_VERSION,
-        "policy": asdict(board.policy),
+        "policy": asdict(standings.policy),
         "families": [asdict(family) for family in FAMILIES],
-        "datasets": board.datasets,
-        "kept_datasets": board.kept,
-        "generators": [asdict(row) for row in board.rows],
-        "anchors": [asdict(row) for row in anchor_rows(board)],
-        "by_dataset": [asdict(row) for row in board.by_dataset],
-        "pairs": [asdict(pair) for pair in board.pairs],
-        "critical_difference": board.critical_difference,
-        "not_told_apart": board.cliques,
-        "elo_anchor": board.elo_anchor,
-        "missing": [{"dataset": dataset, "generator": generator} for dataset, generator in board.missing],
+        "datasets": standings.datasets,
+        "kept_datasets": standings.kept,
+        "generators": [asdict(row) for row in standings.rows],
+        "anchors": [asdict(row) for row in anchor_rows(standings)],
+        "by_dataset": [asdict(row) for row in standings.by_dataset],
+        "pairs": [asdict(pair) for pair in standings.pairs],
+        "critical_difference": standings.critical_difference,
+        "not_told_apart": standings.cliques,
+        "elo_anchor": standings.elo_anchor,
+        "missing": [{"dataset": dataset, "generator": generator} for dataset, generator in standings.missing],
         "failures": [
             {
-                "dataset": unit.dataset,
-                "generator": unit.generator,
-                "seed": unit.record.cell.seed,
-                "status": unit.record.status,
-                "error": unit.record.error,
+                "dataset": run.dataset,
+                "generator": run.generator,
+                "seed": run.record.cell.seed,
+                "status": run.record.status,
+                "error": run.record.error,
             }
-            for unit in board.units
-            if unit.record.status != "ok"
+            for run in standings.runs
+            if run.record.status != "ok"
         ],
         "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in problems],
         "notes": said,

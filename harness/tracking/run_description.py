@@ -81,10 +81,9 @@ def identify_cell(cell: Cell, group: str | None, *tags: str) -> RunDescription:
 
 def _page(record: Record, store: ResultStore) -> str:
     """The report of this cell alone: overlaid columns, pair trends, violations, maps, order, sample rows."""
-    from harness.ranking.load import build
-    from harness.report.html.page import page
+    from harness.report.html.page import cell_page
 
-    return page(build([record]), store, [], [], ["One cell; intervals and ranks need several."])
+    return cell_page(record, store)
 
 
 def _train_rows(record: Record, store: ResultStore) -> int | None:

@@ -19,10 +19,10 @@ from harness.report.leaderboard_files import to_csv
 from harness.records.store import ResultStore, collector_paused
 began, cpu = time.perf_counter(), time.process_time()
 with collector_paused():
-    board, problems = load(ResultStore(sys.argv[1]))
-    to_csv(board.rows)
+    standings, problems = load(ResultStore(sys.argv[1]))
+    to_csv(standings.rows)
 print(json.dumps({
-    "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "records": len(board.units),
+    "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "records": len(standings.runs),
     "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "problems": len(problems)}))
 """
 

@@ -11,7 +11,7 @@ from harness.ranking.families import place
 from harness.ranking.load import build
 from harness.ranking.policy import Policy
 from harness.ranking.remarks import in_short, notes
-from harness.ranking.runs import units
+from harness.ranking.runs import runs
 from harness.records.store import ResultStore
 from harness.report.leaderboard_files import safe_cell, write
 from tests.factories import FD, grid, make_record, make_score, make_store
@@ -31,14 +31,14 @@ MORE = {"d": {"ctgan": [0.5], "tvae": [0.1], "llm": [0.3]}}
 """A fourth dataset: ranks 1 3 2."""
 
 
-def rows_by_label(board):
-    return {row.label: row for row in board.rows}
+def rows_by_label(standings):
+    return {row.label: row for row in standings.rows}
 
 
 def test_averages_and_ranks_of_the_hand_computed_matrix():
-    board = build(grid(LEVELS))
-    rows = rows_by_label(board)
-    assert [row.label for row in board.rows] == ["llm", "ctgan", "tvae"]
+    standings = build(grid(LEVELS))
+    rows = rows_by_label(standings)
+    assert [row.label for row in standings.rows] == ["llm", "ctgan", "tvae"]
     assert {k: row.overall.value for k, row in rows.items()} == pytest.approx({"ctgan": 0.4, "tvae": 0.3, "llm": 0.7})
     assert {k: row.mean_rank.value for k, row in rows.items()} == pytest.approx(
         {"ctgan": 2, "tvae": 8 / 3, "llm": 4 / 3}
@@ -46,7 +46,7 @@ def test_averages_and_ranks_of_the_hand_computed_matrix():
     # FD violation of a level is .9·(1 − level): mean for llm .9·(1 − .7) = .27
     assert rows["llm"].fd_violation.value == pytest.approx(0.27)
     # every llm run beats every ctgan run on a and b, loses on c: 2/3
-    pair = next(pair for pair in board.pairs if (pair.first, pair.second) == ("llm", "ctgan"))
+    pair = next(pair for pair in standings.pairs if (pair.first, pair.second) == ("llm", "ctgan"))
     assert pair.improvement.value == pytest.approx(2 / 3)
     assert pair.difference.value == pytest.approx(0.3)
     assert pair.posterior is None  # three tables are too few
@@ -88,10 +88,10 @@ def test_anchors_the_wrong_way_round_or_within_their_noise_place_nothing():
 
 def test_one_good_row_repeated_satisfies_no_family():
     repeated = {"coverage.duplicate_rows": 0.99, FD: 0.0, "rules.violation_rate": 0.0}
-    (unit,) = units([make_record("a", "constant", level=0.0, scores=repeated)])
+    (run,) = runs([make_record("a", "constant", level=0.0, scores=repeated)])
     # of 100 rows one is distinct, of train's (duplicate share 0) all, of a resample of train 63.2
-    assert unit.families["dependencies"] == pytest.approx(0.01 / 0.632121)
-    assert unit.families["rules"] == pytest.approx(0.01 / 0.632121)
+    assert run.families["dependencies"] == pytest.approx(0.01 / 0.632121)
+    assert run.families["rules"] == pytest.approx(0.01 / 0.632121)
 
 
 def test_one_generator_with_two_parameter_sets_gets_two_labels():
@@ -104,7 +104,7 @@ def test_one_generator_with_two_parameter_sets_gets_two_labels():
         make_record("b", "llm", 0, cell={"params": {"order": "fd", "llm": {"layers": 2}}}),
         make_record("b", "ctgan"),
     ]
-    assert [unit.generator for unit in units(records)] == [
+    assert [run.generator for run in runs(records)] == [
         "llm [order=fd]",
         "llm [order=fd]",
         "llm [order=fd_reversed]",
@@ -116,19 +116,19 @@ def test_one_generator_with_two_parameter_sets_gets_two_labels():
 
 def test_parameters_that_differ_only_between_datasets_do_not_split_a_generator():
     records = [make_record(name, "llm", cell={"params": {"epochs": epochs}}) for name, epochs in (("a", 1), ("b", 9))]
-    assert {unit.generator for unit in units(records)} == {"llm"}
+    assert {run.generator for run in runs(records)} == {"llm"}
 
 
 def test_one_dataset_name_with_two_tables_gets_two_labels():
     def of(rows, checksum):
         return make_record("a", cell={"dataset_params": {"max_train_rows": rows}, "dataset_checksum": checksum})
 
-    assert [unit.dataset for unit in units([of(10, "f00"), of(20, "ba2")])] == [
+    assert [run.dataset for run in runs([of(10, "f00"), of(20, "ba2")])] == [
         "a [max_train_rows=10]",
         "a [max_train_rows=20]",
     ]
     unknown = [make_record("a", cell={"dataset_checksum": c * 64}) for c in "ab"]
-    assert [unit.dataset for unit in units(unknown)] == ["a [checksum=aaaaaaaa]", "a [checksum=bbbbbbbb]"]
+    assert [run.dataset for run in runs(unknown)] == ["a [checksum=aaaaaaaa]", "a [checksum=bbbbbbbb]"]
 
 
 def with_failure():
@@ -137,10 +137,10 @@ def with_failure():
 
 
 def test_drop_leaves_the_incomplete_dataset_out_for_all():
-    board = build(with_failure(), Policy(missing="drop"))
-    rows = rows_by_label(board)
-    assert board.kept == ["a", "b"]
-    assert board.missing == [("c", "tvae")]
+    standings = build(with_failure(), Policy(missing="drop"))
+    rows = rows_by_label(standings)
+    assert standings.kept == ["a", "b"]
+    assert standings.missing == [("c", "tvae")]
     # over a and b only: ctgan (.2 + .4)/2, tvae (.4 + .2)/2, llm (.9 + .8)/2
     assert {k: r.overall.value for k, r in rows.items()} == pytest.approx({"ctgan": 0.3, "tvae": 0.3, "llm": 0.85})
     assert rows["tvae"].failures == {"timeout": 1}
@@ -157,35 +157,35 @@ def test_a_failed_cell_counts_as_the_floor_unless_asked_to_drop_its_dataset(poli
 
 def test_a_generator_that_never_worked_is_shown_but_drops_no_dataset():
     records = [*grid(LEVELS), *(make_record(name, "bad", status="failed") for name in "ab")]
-    board = build(records, Policy(missing="drop"))
-    rows = rows_by_label(board)
-    assert board.kept == ["a", "b", "c"]
-    assert [row.label for row in board.rows] == ["llm", "ctgan", "tvae", "bad"]
+    standings = build(records, Policy(missing="drop"))
+    rows = rows_by_label(standings)
+    assert standings.kept == ["a", "b", "c"]
+    assert [row.label for row in standings.rows] == ["llm", "ctgan", "tvae", "bad"]
     assert (rows["bad"].overall, rows["bad"].mean_rank, rows["bad"].reference) == (None, None, False)
     assert rows["bad"].failures == {"failed": 2}
     assert rows["llm"].mean_rank.value == pytest.approx(4 / 3)
-    assert board.missing == [("a", "bad"), ("b", "bad"), ("c", "bad")]
-    assert any("not ranked, dropping no dataset: bad" in sentence for sentence in notes(board))
+    assert standings.missing == [("a", "bad"), ("b", "bad"), ("c", "bad")]
+    assert any("not ranked, dropping no dataset: bad" in sentence for sentence in notes(standings))
     # otherwise it is the fourth of four on each dataset
     worst = rows_by_label(build(records, Policy(missing="worst")))
     assert (worst["bad"].overall.value, worst["bad"].mean_rank.value) == (0.0, 4.0)
 
 
 def test_nothing_is_ranked_when_no_dataset_is_complete():
-    board = build([make_record("a", "ctgan"), make_record("b", "tvae")], Policy(missing="drop"))
-    assert board.kept == []
-    assert all(row.mean_rank is None and not row.pareto for row in board.rows)
-    assert in_short(board) == []
+    standings = build([make_record("a", "ctgan"), make_record("b", "tvae")], Policy(missing="drop"))
+    assert standings.kept == []
+    assert all(row.mean_rank is None and not row.pareto for row in standings.rows)
+    assert in_short(standings) == []
 
 
 def test_references_are_shown_but_not_ranked_and_anchor_elo():
     levels = {name: {**row, "independent": [0.0], "copy": [1.0]} for name, row in (LEVELS | MORE).items()}
-    board = build(grid(levels))
-    rows = rows_by_label(board)
-    assert [row.label for row in board.rows[-2:]] == ["copy", "independent"]
+    standings = build(grid(levels))
+    rows = rows_by_label(standings)
+    assert [row.label for row in standings.rows[-2:]] == ["copy", "independent"]
     assert rows["copy"].mean_rank is None
     assert rows["llm"].mean_rank.value == pytest.approx(3 / 2)
-    assert board.elo_anchor == "independent"
+    assert standings.elo_anchor == "independent"
     assert rows["independent"].elo.value == pytest.approx(1000)
     ratings = [rows[name].elo for name in ("llm", "ctgan", "tvae")]
     assert [rating.value for rating in ratings] == sorted((rating.value for rating in ratings), reverse=True)
@@ -194,8 +194,8 @@ def test_references_are_shown_but_not_ranked_and_anchor_elo():
 
 def test_a_cell_lacking_a_metric_of_the_others_has_no_overall():
     records = [make_record("a", "ctgan"), make_record("a", "tvae", scores={"ml_efficacy.hgb.roc_auc": None})]
-    board = build(records, Policy(missing="worst"))
-    rows = rows_by_label(board)
+    standings = build(records, Policy(missing="worst"))
+    rows = rows_by_label(standings)
     assert rows["tvae"].overall.value == 0.0
     assert rows["tvae"].families["dependencies"].value == pytest.approx(0.5)
     assert rows["tvae"].families["ml_efficacy"].value == 0.0
@@ -298,10 +298,10 @@ def test_a_difference_is_called_shown_only_when_its_p_is_small():
 @pytest.mark.parametrize("tables", [1, 2])
 def test_nothing_printed_from_one_or_two_tables_looks_certain(tables, tmp_path):
     levels = {name: {"x": [0.9, 0.8], "y": [0.3, 0.4]} for name in "ab"[:tables]}
-    board = build(grid(levels))
-    (pair,) = board.pairs
+    standings = build(grid(levels))
+    (pair,) = standings.pairs
     assert (pair.improvement, pair.posterior) == (None, None)
-    for row in board.rows:
+    for row in standings.rows:
         assert (row.mean_rank, row.iqm, row.elo) == (None, None, None)
         assert (row.overall.low is None) == (tables == 2)
     text = write(make_store(tmp_path / "s", grid(levels)), tmp_path / "o")

@@ -129,7 +129,7 @@ def _bars(
 def heat(
     path: Path,
     title: str,
-    unit: str,
+    run: str,
     groups: Sequence[str],
     rows: Mapping[str, Sequence[float | None]],
     beside: Mapping[str, Estimate | None],
@@ -140,7 +140,7 @@ def heat(
     Args:
         path: without suffix.
         title: of the figure.
-        unit: what the colour says.
+        run: what the colour says.
         groups: columns.
         rows: values of at least 0 by series.
         beside: a summary of each row with its interval, written at its end.
@@ -175,7 +175,7 @@ def heat(
         axes.spines[:].set_visible(False)
         ends = "neither" if top >= 1 else "max"
         bar = drawn.colorbar(shade, ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0.02, extend=ends)
-        bar.set_label(unit, fontsize=7)
+        bar.set_label(run, fontsize=7)
         drawn.suptitle("\n".join(heading), fontsize=8.5, x=0.01, ha="left")
 
 

@@ -17,14 +17,14 @@ from harness.ranking.wording import shortened
 from harness.report.html.svg import drawing, log_ticks, path, short, tag, text, ticks
 
 
-def critical_difference(board: Standings) -> Markup | None:
+def critical_difference(standings: Standings) -> Markup | None:
     """Mean ranks on a line, best at the left; thick bars join generators that Nemenyi's test at 5 % does not tell apart."""
-    ordered = by_rank(board.rows)
-    if board.critical_difference is None or len(ordered) < 2:
+    ordered = by_rank(standings.rows)
+    if standings.critical_difference is None or len(ordered) < 2:
         return None
     places, rows = [rank for rank, _ in ordered], [row for _, row in ordered]
     count, left, right = len(rows), 235.0, 485.0
-    groups = st.cliques(places, board.critical_difference)
+    groups = st.cliques(places, standings.critical_difference)
 
     def at(rank: float) -> float:
         return left + (rank - 1) / max(1, count - 1) * (right - left)
@@ -36,10 +36,10 @@ def critical_difference(board: Standings) -> Markup | None:
             tag("path", d=f"M{at(place):.1f} {axis - 5}v5", class_="axis"),
             text(at(place), axis - 9, place, class_="tiny mid"),
         ]
-    width = min(board.critical_difference, count - 1.0) / max(1, count - 1) * (right - left)
+    width = min(standings.critical_difference, count - 1.0) / max(1, count - 1) * (right - left)
     drawn += [
         tag("path", d=f"M{left} 20h{width:.1f}M{left} 16v8M{left + width:.1f} 16v8", class_="axis"),
-        text(left, 12, f"critical difference {board.critical_difference:.2f}", class_="tiny"),
+        text(left, 12, f"critical difference {standings.critical_difference:.2f}", class_="tiny"),
     ]
     half = math.ceil(count / 2)
     below = axis + 10 + 7 * len(groups)
@@ -86,12 +86,12 @@ class Scale:
         return self.bottom - (max(quality, self.least) - self.least) / (1 - self.least) * (self.bottom - self.top)
 
 
-def quality_cost(board: Standings) -> Markup | None:
+def quality_cost(standings: Standings) -> Markup | None:
     """Overall score against seconds (fit + sample, log axis), 95 % intervals; generators on the Pareto front are joined."""
     points = [
         (max(sum_seconds(row), 1e-3), row.overall, row)
-        for row in board.rows
-        if row.overall is not None and row.label in board.ranked and row.cost.timed
+        for row in standings.rows
+        if row.overall is not None and row.label in standings.ranked and row.cost.timed
     ]
     if len(points) < 2:
         return None

@@ -39,10 +39,10 @@
     });
     document.getElementById("shown").textContent = `${shown} generator${shown === 1 ? "" : "s"} shown`;
   };
-  filter.addEventListener("input", narrow);
-  references.addEventListener("change", narrow);
+  filter?.addEventListener("input", narrow);
+  references?.addEventListener("change", narrow);
   const intervals = document.getElementById("intervals");
-  intervals.addEventListener("change", () => document.body.classList.toggle("no-intervals", !intervals.checked));
+  intervals?.addEventListener("change", () => document.body.classList.toggle("no-intervals", !intervals.checked));
 
   const reveal = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
 from harness.ranking.intervals import over_seeds
-from harness.ranking.runs import Unit
+from harness.ranking.runs import Run
 from harness.ranking.standings import Row, Standings
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import clipped, sample_size
@@ -74,7 +74,7 @@ class GeneratorPanel:
 
     label: str
     row: Row
-    units: Sequence[Unit]
+    runs: Sequence[Run]
     shown_seed: int | None = None
     overlays: Sequence[Markup] = ()
     heat: Markup | None = None
@@ -103,12 +103,12 @@ class Section:
     problems: Sequence[str] = field(default_factory=list)
 
 
-def build_section(board: Standings, store: ResultStore, name: str, pictures: bool) -> Section:
+def build_section(standings: Standings, store: ResultStore, name: str, pictures: bool) -> Section:
     """Prepare a dataset; ``pictures=False`` leaves out all that needs stored tables."""
-    rows = {row.label: row for row in board.by_dataset if row.dataset == name}
-    order = [row.label for row in board.rows if row.label in rows]
-    cells = {label: board.cells[name, label] for label in order}
-    every = _lines(cells, order, board.ranked)
+    rows = {row.label: row for row in standings.by_dataset if row.dataset == name}
+    order = [row.label for row in standings.rows if row.label in rows]
+    cells = {label: standings.by_pair[name, label] for label in order}
+    every = _lines(cells, order, standings.ranked)
     rules = sorted((line for line in every if line.name.startswith((RULE, DEPENDENCY, UNSEEN))), key=_rule_order)
     main = [line for line in every if line not in rules and not any(part in line.name for part in DETAILS)]
     section = Section(
@@ -130,19 +130,19 @@ def build_section(board: Standings, store: ResultStore, name: str, pictures: boo
     return section
 
 
-def _spent(units: Sequence[Unit]) -> Spent:
-    known = [unit.record.cost for unit in units if unit.scored]
+def _spent(runs: Sequence[Run]) -> Spent:
+    known = [run.record.cost for run in runs if run.scored]
     fit = [cost.fit_seconds for cost in known if cost.fit_seconds is not None]
     sampled = [cost.sample_seconds for cost in known if cost.sample_seconds is not None]
     return Spent(*(over_seeds(values, (0.0, None)) if values else None for values in (fit, sampled)))
 
 
-def _lines(cells: Mapping[str, Sequence[Unit]], order: Sequence[str], ranked: Sequence[str]) -> list[Line]:
+def _lines(cells: Mapping[str, Sequence[Run]], order: Sequence[str], ranked: Sequence[str]) -> list[Line]:
     """All metrics of the dataset, in order of name, the means over seeds."""
-    names = sorted({metric for units in cells.values() for unit in units for metric in unit.scores})
+    names = sorted({metric for runs in cells.values() for run in runs for metric in run.scores})
     lines = []
     for name in names:
-        scores = {label: [unit.scores[name] for unit in cells[label] if name in unit.scores] for label in order}
+        scores = {label: [run.scores[name] for run in cells[label] if name in run.scores] for label in order}
         first = next(score for found in scores.values() for score in found)
         means = {label: _mean(found) for label, found in scores.items()}
         known = [mean.value for label, mean in means.items() if mean is not None and label in ranked]
@@ -183,7 +183,7 @@ def _mean(scores: Sequence[Score]) -> Estimate | None:
 
 def _describe(panel: GeneratorPanel) -> None:
     """Column order, its arcs and notes, from the first record that has them."""
-    infos = [unit.record.generator_info for unit in panel.units if unit.record.generator_info]
+    infos = [run.record.generator_info for run in panel.runs if run.record.generator_info]
     info = infos[0] if infos else {}
     order = info.get("column_order")
     if isinstance(order, Sequence) and not isinstance(order, str):
@@ -192,7 +192,7 @@ def _describe(panel: GeneratorPanel) -> None:
         if pairs and len(panel.order) <= 60:
             panel.arcs = arc_diagram(panel.order, pairs)
     notes = [
-        note for unit in panel.units for note in (*unit.record.notes, *_texts(unit.record.generator_info.get("notes")))
+        note for run in panel.runs for note in (*run.record.notes, *_texts(run.record.generator_info.get("notes")))
     ]
     panel.notes = list(dict.fromkeys(notes))[:8]
 
@@ -204,7 +204,7 @@ def _texts(value: Any) -> list[str]:
 def _draw(section: Section, store: ResultStore) -> None:
     """Everything that needs tables; what cannot be read is said in the section and the rest is drawn."""
     problems: list[str] = []
-    cell = next(unit.record.cell for panel in section.panels for unit in panel.units)
+    cell = next(run.record.cell for panel in section.panels for run in panel.runs)
     dataset = real_tables(store, cell, problems)
     plan, view = None, None
     if dataset is not None:
@@ -215,12 +215,12 @@ def _draw(section: Section, store: ResultStore) -> None:
         section.outline = outlines(plan, view)
     maps: list[Markup] = []
     for panel in section.panels:
-        unit = next((unit for unit in panel.units if unit.scored), None)
-        if unit is None:
+        run = next((run for run in panel.runs if run.scored), None)
+        if run is None:
             continue
         try:
-            table = store.synthetic(unit.record.cell)
-            panel.shown_seed = unit.record.cell.seed
+            table = store.synthetic(run.record.cell)
+            panel.shown_seed = run.record.cell.seed
             panel.sample = sample(table, dataset, SAMPLE_ROWS)
             if dataset is None:
                 continue

@@ -104,11 +104,11 @@ def test_a_verdict_follows_the_stated_rule(gaps, beginning, ending):
 
 
 def test_tables_are_counted_one_by_one():
-    values = gather(build(three_tables(-0.1, 0.1, 0.0)).units, order_of, FD, ["order"])
+    values = gather(build(three_tables(-0.1, 0.1, 0.0)).runs, order_of, FD, ["order"])
     assert tally(by_table(values, "fd", "random")) == (
         "Taken alone, of 3 tables: better in 1 (t0); worse in 1 (t1); not shown in 1 (t2)."
     )
-    assert tally(by_table(gather(build(three_tables(-0.1)).units, order_of, FD, ["order"]), "fd", "random")) == ""
+    assert tally(by_table(gather(build(three_tables(-0.1)).runs, order_of, FD, ["order"]), "fd", "random")) == ""
 
 
 def test_runs_that_differ_in_more_than_the_order_are_not_paired():
@@ -131,7 +131,7 @@ def test_runs_of_two_versions_of_a_generator_are_not_paired():
 
 
 def test_a_single_dataset_gets_a_t_interval_over_seeds():
-    values = gather(build(records()[:4]).units, order_of, FD, ["order"])
+    values = gather(build(records()[:4]).runs, order_of, FD, ["order"])
     found = contrast(values, "fd", "random")
     # differences −.4, −.2: mean −.3, standard error .1414/√2 = .1, t(.975, 1) = 12.706 → ± 1.27
     assert (found.difference.low, found.difference.high) == pytest.approx((-0.3 - 1.2706, -0.3 + 1.2706), abs=1e-3)
@@ -159,8 +159,8 @@ def full_store(tmp_path_factory):
     """Both orders, two sizes, another generator, references; keys, categories and decoding scores; stored tables."""
     root = tmp_path_factory.mktemp("experiments")
     store = make_full_store(root, [make_dataset("toy")], {"ctgan": 0.4, "copy": 1.0, "independent": 0.0})
-    board = build(store.records()[0])
-    checksum = board.units[0].record.cell.dataset_checksum
+    standings = build(store.records()[0])
+    checksum = standings.runs[0].record.cell.dataset_checksum
     for width, gap in ((64, 0.3), (256, 0.2)):
         for order in ("fd", "fixed_random", "random"):
             for seed in (0, 1, 2):
@@ -353,8 +353,8 @@ def test_experiments_run_together_are_written_from_their_own_cells(tmp_path):
     assert [one.partition(":")[0] for one in said] == ["# difficulty_statistic", "# rq2"]
     assert "12 cells of which 0 did not end ok" in said[0]
     assert "6 cells of which 0 did not end ok" in said[1]
-    board = json.loads((tmp_path / "o" / "rq2" / "leaderboard.json").read_text())
-    assert {row["dataset"] for row in board["by_dataset"]} == {"chain1_0"}
+    standings = json.loads((tmp_path / "o" / "rq2" / "leaderboard.json").read_text())
+    assert {row["dataset"] for row in standings["by_dataset"]} == {"chain1_0"}
     # alone, an experiment's files lie in the folder itself, under its leaderboard; without a single cell, a sentence says so
     said = list(conclude(Plan(((),) * 6, {"rq2": frozenset(range(6))}), outcomes, store, tmp_path / "alone"))
     assert len(said) == 2

@@ -67,13 +67,13 @@ def test_who_memorises_stands_below_the_line_and_is_never_best():
     oracle, _ = worlds.frame(worlds.mixed, rng, 300)
     tables = {"fair": oracle, "cheat": worlds.bootstrapped(data, rng), "poor": worlds.independent(data, rng)}
     metrics = (*PRIVACY, *QUALITY)
-    board = build([record_of(data, table, metrics, name) for name, table in tables.items()])
-    rows = {row.label: row for row in board.rows}
-    assert [row.label for row in board.rows] == ["fair", "poor", "cheat"]
+    standings = build([record_of(data, table, metrics, name) for name, table in tables.items()])
+    rows = {row.label: row for row in standings.rows}
+    assert [row.label for row in standings.rows] == ["fair", "poor", "cheat"]
     assert rows["cheat"].overall.value > rows["fair"].overall.value - 0.15  # by its scores alone it would be up there
-    assert "cheat" not in board.ranked
-    assert in_short(board)[0].startswith("Best overall: fair")
-    said = " ".join(notes(board))
+    assert "cheat" not in standings.ranked
+    assert in_short(standings)[0].startswith("Best overall: fair")
+    said = " ".join(notes(standings))
     assert "cheat memorises its training rows, so it stands below the line and is not ranked (on mixed: " in said
     assert "of its rows equal a training row" in said
 

@@ -15,6 +15,7 @@ from harness.report.html.charts import labelled
 from harness.report.html.columns import overlay
 from harness.report.html.maps import frame_of, point_map
 from harness.report.html.order import arc_diagram
+from harness.report.html.page import cell_page
 from harness.report.html.section import build_section
 from harness.report.html.svg import log_ticks, steps, tag, ticks
 from harness.report.leaderboard_files import write
@@ -81,7 +82,7 @@ def test_equal_stores_give_equal_bytes_in_another_process_with_another_hash_seed
     subprocess.run(words, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": other})
     made = [{path.name: path.read_bytes() for path in (tmp_path / place).iterdir()} for place in ("here", "there")]
     assert made[0] == made[1]
-    assert len(made[0]) == 5
+    assert len(made[0]) == 6
 
 
 def test_names_beside_points_cover_neither_points_nor_each_other():
@@ -113,6 +114,27 @@ def test_hostile_text_is_escaped_everywhere(tmp_path):
     assert html.count("&lt;script&gt;") > 10
     assert FORMULA in html
     assert "'unsafe-inline'; script-src 'sha256-" in html
+
+
+def test_the_page_of_one_cell_compares_nothing(tmp_path):
+    store = make_full_store(tmp_path / "s", [make_dataset()], {"ctgan": 0.5}, seeds=1)
+    html = cell_page(store.records()[0][0], store)
+    for part in ("TabOrder cell", "Rules and dependencies", "Column", "Pair trends", "Real rows"):
+        assert part in html
+    for part in ("Leaderboard", "Comparison", "Elo", "How to read"):
+        assert part not in html
+
+
+def test_generators_stand_against_datasets_and_beside_the_ends_of_the_scale(tmp_path):
+    html = html_of(
+        make_store(tmp_path / "s", grid({"a": {"x": [0.5], "y": [0.2]}, "b": {"x": [0.7], "y": [0.1]}})), tmp_path
+    )
+    table = html[html.index('id="by-dataset"') :].partition("</table>")[0]
+    assert [float(v) for v in re.findall(r'data-v="(0\.\d+)"', table)] == pytest.approx([0.5, 0.7, 0.2, 0.1])
+    main = html[html.index('id="main"') :].partition("</table>")[0]
+    assert "real rows (held out)" in main
+    assert "independent columns" in main
+    assert "references and ends" not in html  # no reference was run, so there is nothing to tick
 
 
 def test_what_is_missing_is_said_and_the_rest_is_drawn(tmp_path):
@@ -150,10 +172,10 @@ def test_every_mean_over_seeds_has_its_interval_and_says_how_many(tmp_path):
 def test_a_table_with_other_columns_is_a_problem_of_its_panel_only(tmp_path):
     dataset = make_dataset()
     store = make_full_store(tmp_path / "s", [dataset], {"ctgan": 0.5, "tvae": 0.3}, seeds=1)
-    board, _ = load(store)
-    unit = board.cells["toy", "ctgan"][0]
-    pd.DataFrame({"else": ["a"]}).to_parquet(store.cell_dir(unit.record.cell) / "synthetic.parquet")
-    section = build_section(board, store, "toy", pictures=True)
+    standings, _ = load(store)
+    run = standings.by_pair["toy", "ctgan"][0]
+    pd.DataFrame({"else": ["a"]}).to_parquet(store.cell_dir(run.record.cell) / "synthetic.parquet")
+    section = build_section(standings, store, "toy", pictures=True)
     panels = {panel.label: panel for panel in section.panels}
     assert panels["ctgan"].problem is not None
     assert len(panels["tvae"].overlays) == 5
@@ -265,7 +287,7 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["light", "dark", "print"])
 def test_palette_is_legible_and_safe_for_colour_blind_readers(place):
-    style = files("harness.report").joinpath("page.css").read_text()
+    style = files("harness.report.html").joinpath("page.css").read_text()
     block = style.split(":root {")[place + 1].split("}")[0]
     colours = {
         name: f"#{value * 2 if len(value) == 3 else value}" for name, value in re.findall(r"--(\w+): #(\w+)", block)
