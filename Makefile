@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 PURELIB := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: help setup demo test test-quick lint docs ray extras tables smollm2 bench bench-peers bench-gpu lock clean
+.PHONY: help setup demo test test-quick lint docs ray extras tables smollm2 bench bench-peers bench-gpu bench-gpu-diffusion lock clean
 
 help:
 	@echo "make demo         set up .venv and run the quickstart sweep (no network, account or data files needed)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench        speed figures (pytest-benchmark)"
 	@echo "make bench-peers  our row language model beside be-great and REaLTabFormer (most of an hour on two cores)"
 	@echo "make bench-gpu    our row language model at GPT-2's sizes on this machine's GPU, beside be-great where it is installed (minutes)"
+	@echo "make bench-gpu-diffusion  TabSyn, TabDDPM and TabDiff on adult as TabSyn splits it, on this machine's GPU (nine minutes)"
 	@echo "make lock         resolve requirements.lock again from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml
@@ -87,6 +88,9 @@ bench-peers: setup
 
 bench-gpu: setup
 	$(BIN)/python -m tests.bench.gpu
+
+bench-gpu-diffusion: setup
+	$(BIN)/python -m tests.bench.gpu.diffusion
 
 lock:
 	$(PYTHON) -m venv .venvs/lock

@@ -7,7 +7,7 @@ one more category. A column with one value is not modelled, but put back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,8 +224,3 @@ def _values(part: CategoryPart, codes: Array) -> pd.Series[Any]:
     levels = np.empty(len(part.levels), dtype=object)
     levels[:] = part.levels
     return pd.Series(levels[codes], dtype=object)
-
-
-def frequencies(codes: Array, size: int) -> Sequence[float]:
-    """Share of each code."""
-    return list(np.bincount(codes, minlength=size) / max(len(codes), 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -85,6 +85,7 @@ class DiffusionGenerator:
         self.report: Callable[..., None] = lambda *_, **__: None
         self._codec: TableCodec | None = None
         self._model: Model | None = None
+        self._labels: Any = None
         self._info: dict[str, Any] = {}
 
     def bind(self, context: Context) -> None:
@@ -113,8 +114,7 @@ class DiffusionGenerator:
             if codec.parts:
                 self._model = self._train(Rows(codec, train, device), seed)
                 self._info["parameters"] = self._model.parameters()
-            else:
-                self._labels = codec.labels(train)
+        self._labels = None if codec.parts else codec.labels(train)
 
     def sample(self, n: int, *, seed: int) -> Sample:
         """Draw ``n`` rows, ``sample_batch`` at once; every row drawn is delivered."""
@@ -184,8 +184,3 @@ def _cpu(part: Tensor | None) -> Tensor | None:
 def options(scope: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a constructor, from its ``locals()``, without ``self`` and ``preset``."""
     return {name: value for name, value in scope.items() if name not in ("self", "preset", "__class__")}
-
-
-def iterate(values: Any) -> Iterator[Any]:
-    """A list of a configuration, or one value."""
-    return iter(values if isinstance(values, (list, tuple)) else [values])

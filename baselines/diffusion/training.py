@@ -131,8 +131,7 @@ class Trainer:
             sums += self._step(chosen, noise)
             clock.count(len(chosen))
             if place + 1 == self.per_epoch:
-                self._epoch(float(sums[0]) / self.per_epoch)
-                sums[0] = 0.0
+                self._epoch(sums)
             if progress.since_point >= max(1, self.steps // POINTS):
                 self._point(sums)
             self._tell(clock, sums)
@@ -201,10 +200,16 @@ class Trainer:
             averaged = [self.state.averaged[name] for name in weights]
             torch._foreach_lerp_(averaged, [value.detach() for value in weights.values()], 1 - decay)
 
-    def _epoch(self, loss: float) -> None:
-        """What happens after each epoch: plateaus, averaging, the best weights."""
+    def _epoch(self, sums: Tensor) -> None:
+        """What happens after each epoch: averaging, and what its loss decides, which alone has to wait for a GPU."""
         if self.training.ema_every == "epoch":
             self._average()
+        if self.plateaus or self.training.keep_best is not None:
+            self._judge(float(sums[0]) / self.per_epoch)
+        sums[0] = 0.0
+
+    def _judge(self, loss: float) -> None:
+        """Plateaus and the best weights."""
         if self.plateaus:
             looked_at = self.judge(loss)
             for name, plateau in self.plateaus.items():

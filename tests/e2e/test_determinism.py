@@ -8,7 +8,11 @@ import pytest
 from tests.contract.config_names import GENERATORS
 from tests.e2e.command_line import harness
 
-BUDGET = {"ctgan": 1, "tvae": 1, "copula_gan": 1, "permutation_aware_llm": 30, "random_order_llm": 30}
+BUDGET = {
+    **dict.fromkeys(("ctgan", "tvae", "copula_gan", "tabddpm", "tabsyn", "tabdiff"), 1),
+    "permutation_aware_llm": 30,
+    "random_order_llm": 30,
+}
 PLAIN = [name for name in GENERATORS if name not in BUDGET]
 LAUNCHERS = {"one": (), "two": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
 

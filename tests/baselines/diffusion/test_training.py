@@ -120,8 +120,8 @@ def test_time_ends_training_and_is_noted():
 def test_patience_ends_training_and_the_best_epoch_is_kept():
     trained = trainer(steps=3000, keep_best=0.0, patience=4, learning_rate=0.3)
     losses = []
-    epoch = trained._epoch
-    trained._epoch = lambda loss: (losses.append((loss, weights(trained))), epoch(loss))
+    judge = trained._judge
+    trained._judge = lambda loss: (losses.append((loss, weights(trained))), judge(loss))
     trained.run()
     assert trained.progress.step < 3000
     assert "4 epochs brought no lower loss" in trained.ending("training")[0]
