@@ -16,7 +16,8 @@ range_by_key      key, column, bounds: {key: [min, max]}         the number lies
 ================= ============================================== ====================================================
 
 Where a rule looks up a key (map, point_in_polygon, range_by_key), a key that is not listed breaks it. Floats are judged at the
-decimals of the real column, as in functional dependencies: 3.5000001 is 3.5 where real cells have one decimal.
+decimals of the real column, as in functional dependencies: 3.5000001 is 3.5 where real cells have one decimal. Values of columns of
+dates, amounts or truth values are given as the column writes them (``min: 2021-01-31``); dates compare with times.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,8 @@ import pandas as pd
 
 from harness.datasets.polygons import inside_polygons
 from harness.errors import TabOrderError, choices
-from harness.table import Column, Schema, format_cell
+from harness.forms import SECONDS, DateForm
+from harness.table import Column, Schema, write_cell
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Broken = Callable[[pd.DataFrame], Mask]
@@ -115,7 +118,10 @@ class _Spec:
             raise self.fail(f"column '{name}' is categorical, but this needs a number column ({self.schema.numeric}).")
         return column
 
-    def number(self, key: str, value: Any) -> float:
+    def number(self, key: str, value: Any, column: Column | None = None) -> float:
+        """A number, or a cell as the column is written: a date, an amount with its currency."""
+        if column is not None and column.form is not None and isinstance(value, (str, date)):
+            return float(self.plain(column, value))
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.fail(f"'{key}' must be a number, got {value!r}.")
         return float(value)
@@ -124,12 +130,23 @@ class _Spec:
         """A value of the YAML as a cell of the column: text, or a number."""
         if isinstance(value, bool):
             raise self.fail(f"the value {value} was read as yes/no: put it in quotes.")
+        if column.form is not None and isinstance(value, (str, date)):
+            return float(self.plain(column, value)) if column.numeric else self.plain(column, value)
         if not column.numeric:
             return str(value)
         try:
             return float(value)
         except (TypeError, ValueError):
             raise self.fail(f"{value!r} cannot be a value of the number column '{column.name}'.") from None
+
+    def plain(self, column: Column, value: str | date) -> str:
+        assert column.form is not None
+        (read,) = column.form.plain([str(value)])
+        if read is None:
+            raise self.fail(
+                f"{str(value)!r} is no value of column '{column.name}', which is written like {_example(column)}."
+            )
+        return read
 
     def two_columns(self) -> tuple[Column, Column]:
         names = self.get("columns")
@@ -183,9 +200,13 @@ def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
     return column.to_numpy(np.int64 if str(column.dtype) == "Int64" else float)
 
 
-def _interval(spec: _Spec, low: Any, high: Any) -> tuple[float, float]:
-    least = -np.inf if low is None else spec.number("min", low)
-    greatest = np.inf if high is None else spec.number("max", high)
+def _example(column: Column) -> str:
+    return repr(write_cell(column, 0 if column.numeric else getattr(column.form, "true", "")))
+
+
+def _interval(spec: _Spec, column: Column, low: Any, high: Any) -> tuple[float, float]:
+    least = -np.inf if low is None else spec.number("min", low, column)
+    greatest = np.inf if high is None else spec.number("max", high, column)
     if least > greatest:
         raise spec.fail(f"its least value {low} is above its greatest {high}: swap them.")
     return least, greatest
@@ -195,7 +216,7 @@ def _range(spec: _Spec) -> Built:
     column = spec.column(spec.get("column"), numeric=True)
     if spec.rule.get("min") is None and spec.rule.get("max") is None:
         raise spec.fail("give min, max or both.")
-    low, high = _interval(spec, spec.rule.get("min"), spec.rule.get("max"))
+    low, high = _interval(spec, column, spec.rule.get("min"), spec.rule.get("max"))
 
     def breaks(frame: pd.DataFrame) -> Mask:
         values = _numbers(frame, column.name)
@@ -221,7 +242,7 @@ def _regex(spec: _Spec) -> Built:
 
     def breaks(frame: pd.DataFrame) -> Mask:
         codes, unique = pd.factorize(frame[column.name])
-        return np.array([pattern.fullmatch(format_cell(column, v) or "") is None for v in unique], dtype=bool)[codes]
+        return np.array([pattern.fullmatch(write_cell(column, v) or "") is None for v in unique], dtype=bool)[codes]
 
     return [column.name], None, breaks
 
@@ -261,22 +282,43 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
+def _factors(spec: _Spec, left: Column, other: Column) -> tuple[int, int]:
+    """What brings two columns to one unit: dates in days and times in seconds to the finer of both."""
+    forms = [column.form if isinstance(column.form, DateForm) else None for column in (left, other)]
+    if forms == [None, None]:
+        return 1, 1
+    units = [form.unit if form else None for form in forms]
+    if None in units or ("M" in units and units[0] != units[1]):
+        raise spec.fail(f"'{left.name}' and '{other.name}' cannot be compared: they are not both dates of one kind.")
+    if units[0] == units[1]:
+        return 1, 1
+    micros = [round(SECONDS[str(unit)] * 1_000_000) for unit in units]
+    return micros[0] // min(micros), micros[1] // min(micros)
+
+
 def _compare(spec: _Spec) -> Built:
     left, op, right = spec.column(spec.get("left")), spec.get("op"), spec.get("right")
     if op not in OPERATORS:
         raise spec.fail(choices(op, OPERATORS, "op"))
-    if isinstance(right, (int, float)) and not isinstance(right, bool):
+    dated = left.form is not None and left.numeric and isinstance(right, (str, date)) and right not in spec.schema.names
+    if dated or (isinstance(right, (int, float)) and not isinstance(right, bool)):
         spec.column(left.name, numeric=True)
-        return [left.name], None, lambda frame: ~OPERATORS[op](_numbers(frame, left.name), right)
+        bound = spec.number("right", right, left)
+        return [left.name], None, lambda frame: ~OPERATORS[op](_numbers(frame, left.name), bound)
     other = spec.column(right)
     if left.numeric != other.numeric:
         raise spec.fail(
             f"'{left.name}' and '{other.name}' cannot be compared: one is a number column, the other is not."
         )
 
+    factors = _factors(spec, left, other)
+
     def breaks(frame: pd.DataFrame) -> Mask:
-        read = _numbers if left.numeric else (lambda frame, name: frame[name].to_numpy(object))
-        return ~np.asarray(OPERATORS[op](read(frame, left.name), read(frame, other.name)), dtype=bool)
+        if not left.numeric:
+            one, two = frame[left.name].to_numpy(object), frame[other.name].to_numpy(object)
+        else:
+            one, two = (_numbers(frame, c.name) * factor for c, factor in zip((left, other), factors, strict=True))
+        return ~np.asarray(OPERATORS[op](one, two), dtype=bool)
 
     return [left.name, other.name], None, breaks
 
@@ -287,7 +329,7 @@ def _range_by_key(spec: _Spec) -> Built:
     for value, pair in spec.mapping("bounds").items():
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise spec.fail(f"the bounds of {value!r} must be [min, max] (null where open), got {pair!r}.")
-        bounds[spec.cell(key, value)] = _interval(spec, *pair)
+        bounds[spec.cell(key, value)] = _interval(spec, column, *pair)
 
     def breaks(frame: pd.DataFrame) -> Mask:
         codes, unique = pd.factorize(frame[key.name])

@@ -16,6 +16,7 @@ from harness.datasets.advice import arrows_quoted, override, read_value
 from harness.datasets.asked import Asked
 from harness.datasets.files import csv_table
 from harness.datasets.reading import read_text, table_of_frame
+from harness.datasets.rules import parse_rules
 from harness.datasets.tables import Reading, read_real
 from harness.datasets.writing import write_csv
 from harness.errors import TabOrderError
@@ -348,3 +349,41 @@ def test_without_openpyxl_an_excel_file_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(TabOrderError, match="is an Excel file: install openpyxl"):
         read_text(tmp_path / "a.xlsx")
+
+
+def test_rules_speak_of_dates_as_the_columns_write_them(tmp_path: Path) -> None:
+    start = column("2021-01-05", "2021-03-01", "2021-02-03")
+    end = column("2021-01-05 10:00:00", "2021-02-28 23:59:59", "2021-02-04 00:00:00")
+    path = write(
+        tmp_path / "a.csv",
+        start=start,
+        end=end,
+        paid=column("$1,200.00", "$5.50", "$7.00"),
+        ok=column("Yes", "no", "yes"),
+    )
+    rules = [
+        {"name": "r", "type": "range", "column": "start", "min": "2021-01-06", "max": "2021-12-31"},
+        {"name": "o", "type": "compare", "left": "start", "op": "<=", "right": "end"},
+        {"name": "b", "type": "compare", "left": "end", "op": "<", "right": "2021-02-04 00:00:00"},
+        {"name": "m", "type": "range", "column": "paid", "max": "$1,000.00"},
+        {"name": "s", "type": "set", "column": "ok", "values": ["yes"]},
+        {"name": "x", "type": "regex", "column": "start", "pattern": "2021-0[13].*"},
+    ]
+    dataset = csv_table(path, path, rules=rules, fds=[])
+    broken = {
+        rule.name: rule.violations(dataset.train)[:3].tolist()
+        for rule in parse_rules(dataset.rules, dataset.schema, {})
+    }
+    assert broken == {
+        "r": [True, False, False], "o": [False, True, False], "b": [False, True, True],
+        "m": [True, False, False], "s": [False, True, False], "x": [False, False, True],
+    }  # fmt: skip
+    for wrong, words in (
+        (
+            {"type": "range", "column": "start", "min": "soon"},
+            "'soon' is no value of column 'start', which is written like '1970-01-01'",
+        ),
+        ({"type": "compare", "left": "start", "op": "<", "right": "paid"}, "are not both dates"),
+    ):
+        with pytest.raises(TabOrderError, match=words):
+            csv_table(path, path, rules=[{"name": "w", **wrong}], fds=[])
