@@ -7,6 +7,7 @@ Writes ``leaderboard.csv`` (a row per generator), ``leaderboard_by_dataset.csv``
 from __future__ import annotations
 
 import sys
+import tempfile
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ COMMAND = Command(
     "Rebuild the leaderboard from the records of a store.",
     {
         "store.root=DIR": "the store, a folder that holds runs/; several are joined: store.root=DIR,DIR",
+        "archive=FILE": "an archive (harness.archive) in place of a store",
         "output=DIR": """where leaderboard.csv, leaderboard_by_dataset.csv, leaderboard_pairs.csv, leaderboard.json and
             scores.csv, index.html go (default: the store, or the first of several)""",
         "sweep=NAME": "only records of this sweep (default: all)",
@@ -40,10 +42,10 @@ COMMAND = Command(
         "anchor=NAME": "the generator whose Elo rating is 1000 (default: independent where there is one, else the mean of all)",
         "rope=X": "differences below this count as practically equal (default: 0.01)",
     },
-    required=("store.root",),
     examples=(
         "python -m harness.leaderboard store.root=results",
         "python -m harness.leaderboard store.root=results output=tables sweep=paper missing=drop",
+        "python -m harness.leaderboard archive=results.archive output=tables",
     ),
 )
 
@@ -67,6 +69,12 @@ def _names(given: dict[str, str], key: str) -> tuple[str, ...]:
 def _act(words: Sequence[str]) -> int:
     given = COMMAND.parse(words)
     policy = _policy(given)
+    if given.get("archive"):
+        return _of_archive(Path(given["archive"]), given, policy)
+    if not given.get("store.root"):
+        raise TabOrderError(
+            "give store.root=DIR (or archive=FILE): it is required; python -m harness.leaderboard --help explains the keys."
+        )
     stores = [ResultStore(place) for place in _names(given, "store.root")]
     for store in stores:
         if not store.runs.is_dir():
@@ -74,11 +82,29 @@ def _act(words: Sequence[str]) -> int:
                 f"there is no result store at {store.root} (no runs/ folder): give store.root=DIR of a finished run."
             )
     store = stores[0] if len(stores) == 1 else JoinedStores(stores)
-    selection = Selection(
+    output = Path(given.get("output") or store.root)
+    print(write(store, output, policy, selection=_selection(given)), end="")
+    return 0
+
+
+def _selection(given: dict[str, str]) -> Selection:
+    return Selection(
         given.get("sweep") or None, _names(given, "dataset"), _names(given, "generator"), _names(given, "without")
     )
-    output = Path(given.get("output") or store.root)
-    print(write(store, output, policy, selection=selection), end="")
+
+
+def _of_archive(file: Path, given: dict[str, str], policy: Policy) -> int:
+    """The leaderboard of an archive's records, unpacked for as long as that takes."""
+    from harness.records import archive
+
+    if given.get("store.root"):
+        raise TabOrderError("archive= and store.root= are both given: give one of them.")
+    cells = archive.read(file)
+    output = Path(given.get("output") or file.parent / f"{file.stem}_leaderboard")
+    with tempfile.TemporaryDirectory(prefix="taborder-archive-") as folder:
+        store = ResultStore(folder)
+        archive.unpack(cells, store)
+        print(write(store, output, policy, selection=_selection(given)), end="")
     return 0
 
 

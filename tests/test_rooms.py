@@ -19,7 +19,7 @@ ORDER = (
     {"experiments"},
     {"tracking"},
     {"cli"},
-    {"__main__", "environments", "inspect", "leaderboard", "score", "sync"},
+    {"__main__", "archive", "environments", "inspect", "leaderboard", "score", "sync"},
     {"api"},
 )
 LEVEL = {room: number for number, row in enumerate(ORDER) for room in row}

@@ -14,7 +14,7 @@ from harness.errors import TabOrderError, choices
 from harness.records.redaction import Redactor
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-OTHER_COMMANDS = ("leaderboard", "score", "sync", "experiments", "environments")
+OTHER_COMMANDS = ("archive", "leaderboard", "score", "sync", "experiments", "environments")
 
 
 def checked(words: Sequence[str]) -> list[str]:

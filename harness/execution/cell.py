@@ -17,10 +17,11 @@ from harness.execution.messages import Generation
 from harness.execution.progress import CellProgress
 from harness.execution.scoring import score_table
 from harness.records import provenance
+from harness.records.archive import MARK
 from harness.records.record import SCORED, Cell, Cost, Record
 
 How = Literal["computed", "scored", "reused", "absent"]
-LEFTOVERS = ("generation.json", "synthetic.parquet", "record.json", "log.txt")
+LEFTOVERS = ("generation.json", "synthetic.parquet", "record.json", "log.txt", MARK)
 
 
 class Todo(Enum):
@@ -84,11 +85,14 @@ def look(job: Job) -> Known:
     if job.cache == "overwrite":
         return Known(Todo.MAKE)
     record, made = job.store.read(job.cell), stored_generation(job.folder)
-    if record is None or record.status not in SCORED or made is None:
+    archived = (job.folder / MARK).is_file()
+    if record is None or record.status not in SCORED or (made is None and not archived):
         return Known(Todo.MAKE, record, made)
     if job.cache == "only":
         return Known(Todo.NOTHING, record, made)
     left = job.evaluation.lacking(record.evaluation, job.dataset)
+    if made is None and left.metrics:  # of an archive: to be scored anew, its table has to be made again
+        return Known(Todo.MAKE)
     return Known(Todo.SCORE if left.metrics else Todo.NOTHING, record, made, left)
 
 

@@ -13,6 +13,7 @@ from harness.ranking.grouping import group
 from harness.ranking.policy import Policy
 from harness.ranking.selection import JoinedStores, Selection, refuse_mixtures
 from harness.ranking.standings import Standings
+from harness.records.archive import MARK
 from harness.records.record import Cell, Record
 from harness.records.store import Problem, ResultStore, collector_paused
 
@@ -64,7 +65,9 @@ def load(
     problems += [
         Problem(Path(table), "is missing: its scores are kept, its table is not shown.")
         for cell, scores in ((record.cell, record.scores) for record in records)
-        if scores and not os.path.isfile(table := f"{_folder(store, cell)}/synthetic.parquet")
+        if scores
+        and not os.path.isfile(table := f"{_folder(store, cell)}/synthetic.parquet")
+        and not os.path.isfile(f"{_folder(store, cell)}/{MARK}")
     ]
     if not records:
         culprits = "".join(f" {problem.path}: {problem.reason}" for problem in problems[:3])
