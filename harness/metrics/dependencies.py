@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.dependencies.codes import Encoder, g3_error
+from harness.dependencies.codes import Encoder, count_pairs, g3_error
 from harness.dependencies.mining import mine
 from harness.dependencies.values import FDViolation, FunctionalDependency, IntArray, MiningResult
 from harness.dependencies.violations import any_violation, violations
@@ -37,6 +37,8 @@ class FDViolations(Declared):
     - ``dependencies.fd_failure_rate`` (the headline): the violation rate plus the share of unseen x beyond that of the test rows,
       so that a table whose left sides are all invented (which breaks nothing) is at 1, and one as new as real rows is not blamed;
     - ``dependencies.fd_g3``: least share of S to delete so that X→Y holds within S (Kivinen and Mannila, 1995);
+    - ``dependencies.fd_inconsistent_rate``: #{rows whose x comes with more than one y within S} / #S, 1 − sdmetrics' ConstraintAdherence
+      of a DenormalizedTable;
     - ``dependencies.fd_g3_gap``: ``|g3 of S − g3 of the training rows|``, for dependencies that hold approximately;
     - ``dependencies.fd_violation_rate_macro``: the share among rows with left side x, averaged over the x seen (where the
       headline averages over rows);
@@ -49,7 +51,7 @@ class FDViolations(Declared):
 
     max_values: int = 100
     name = "dependencies.fd"
-    version = 3
+    version = 4
     goal: ClassVar[Goal] = "min"
     real_anchor: ClassVar[RealAnchor] = "test"
     reads: ClassVar[tuple[Known, ...]] = ("fds",)
@@ -72,6 +74,7 @@ class FDViolations(Declared):
         values += _summary("fd_failure_rate", failing)
         gaps = {fd: abs((found[fd].g3 or 0.0) - _train_g3(fd, encoder)) for fd in fds}
         values += _summary("fd_g3_gap", gaps)
+        values += _summary("fd_inconsistent_rate", {fd: _inconsistent(fd, encoder) for fd in fds})
         groups = {fd: _by_left_side(fd, found[fd], encoder) for fd in fds}
         macro = {fd: None if np.isnan(rates).all() else float(np.nanmean(rates)) for fd, (_, rates) in groups.items()}
         values += _summary("fd_violation_rate_macro", macro, RATES["fd_violation_rate_seen"][1])
@@ -110,6 +113,15 @@ def _unseen_in_test(data: EvalInput) -> dict[FunctionalDependency, float]:
     fds = data.dataset.fds
     found = {fd: violations(fd, data.train, data.test, data.schema, encoder=encoder) for fd in fds}
     return {fd: found[fd].unseen_rate or 0.0 for fd in fds}
+
+
+def _inconsistent(fd: FunctionalDependency, encoder: Encoder) -> float:
+    """Share of synthetic rows whose left side has several right sides there."""
+    left, right, start = encoder.codes(fd.lhs), encoder.codes((fd.rhs,)), encoder.lengths[0]
+    x, y = left.values[start:], right.values[start:]
+    pairs, _ = count_pairs(x, y, left.size, right.size)
+    answers = np.bincount(pairs // right.size, minlength=left.size)
+    return float(np.mean(answers[x] > 1))
 
 
 def _train_g3(fd: FunctionalDependency, encoder: Encoder) -> float:

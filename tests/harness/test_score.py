@@ -259,5 +259,5 @@ def test_as_a_command(files) -> None:
 
 def test_an_evaluation_has_the_metrics_of_its_defaults() -> None:
     default, full = ([metric.name for metric in load_metrics(name)] for name in ("default", "full"))
-    assert full == [*default, "ml_efficacy.mlp"]
+    assert full == [*default, "ml_efficacy.mlp", "ml_efficacy.global_utility", "privacy.attribute_inference"]
     assert [metric.name for metric in load_metrics("small")] == default

@@ -153,3 +153,33 @@ def test_invented_left_sides_fail_and_those_as_new_as_real_ones_do_not() -> None
     assert failing("abaz", "pqpp") == 0
     assert failing("azzz", "qppp") == 1 / 4 + (3 / 4 - 1 / 4)
     assert failing("abab", "pqpq") == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dependencies_are_measured_as_sdmetrics_adheres_to_constraints(seed: int) -> None:
+    """A dependency exact in train: FixedCombinations is what neither breaks it nor is unseen, DenormalizedTable what is consistent."""
+    from sdmetrics.multi_table import ConstraintAdherence
+
+    generator = np.random.default_rng(seed)
+
+    def rows(n: int, wrong: float) -> dict[str, list]:
+        x = generator.integers(0, 8 if wrong else 6, n)
+        y = np.where(generator.random(n) < wrong, generator.integers(0, 3, n), x % 3)
+        missing = generator.random(n) < 0.1 * (wrong > 0)
+        return {"x": [f"x{v}" for v in x], "y": [None if m else f"y{v}" for v, m in zip(y, missing, strict=True)]}
+
+    kinds = {"x": "categorical", "y": "categorical"}
+    data = inputs(kinds, rows(200, 0), rows(50, 0), rows(150, 0.1), fds=[(["x"], "y")])
+    found = numbers(FDViolations(), data)
+    metadata = {"tables": {"t": {"columns": {name: {"sdtype": "categorical"} for name in kinds}}}}
+
+    def adherence(kind: str, **parameters) -> float:
+        constraint = {"class_name": kind, "parameters": {"table_name": "t", **parameters}}
+        return ConstraintAdherence.compute({"t": data.train}, {"t": data.synthetic}, metadata, constraint)
+
+    combined = adherence("FixedCombinations", column_names=["x", "y"])
+    kept = 1 - found["dependencies.fd_violation_rate"] - found["dependencies.fd_unseen_rate"]
+    assert kept == pytest.approx(combined, abs=1e-12)
+    consistent = adherence("DenormalizedTable", denormalized_primary_key="x", denormalized_column_names=["y"])
+    assert 1 - found["dependencies.fd_inconsistent_rate"] == pytest.approx(consistent, abs=1e-12)
+    assert 0 < found["dependencies.fd_g3"] <= found["dependencies.fd_inconsistent_rate"]
