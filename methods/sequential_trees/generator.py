@@ -75,6 +75,10 @@ class SequentialTrees:
     - X after Y (``fd_reversed``): the tree of X tells the values of Y apart only as far as ``min_leaf`` rows and the
       other columns leave it to, so violations are to be expected, though few where each value of Y has many rows.
 
+    As measured: us_location, no violation in any order, for its leaves tell all right sides apart; tax (8,000 rows),
+    none in the table's order but .3 % for {State, Salary}→Rate, whereas ``fd`` breaks four in .4 to 1.1 % of the rows,
+    three for writing composites' right sides first, City→State because State follows AreaCode.
+
     Dependencies that mining leaves out (keys, too little support, its time limit) and approximate ones are up to the
     trees, as is everything with ``exact_splits=false``.
 
