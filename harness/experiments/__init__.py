@@ -62,6 +62,20 @@ def write(
     return draw(name, Study(build(records, policy), store), Path(output) / name)
 
 
+NOT_SHOWN = "ot shown at this scale"
+
+
+def _answer(name: str, result: Result) -> str:
+    """The answer as Markdown: what is shown, a bullet each, then what is not, then the evidence."""
+    *sentences, evidence = result.answer
+    shown = [sentence for sentence in sentences if sentence and NOT_SHOWN not in sentence]
+    rest = [sentence for sentence in sentences if NOT_SHOWN in sentence]
+    parts = [f"# {name}: {result.question}"]
+    parts += ["\n".join(f"- {sentence}" for sentence in shown)] if shown else []
+    parts += ["## Not shown at this scale", "\n".join(f"- {sentence}" for sentence in rest)] if rest else []
+    return "\n\n".join([*parts, evidence]) + "\n"
+
+
 def draw(name: str, study: Study, folder: Path) -> str:
     """Write the files of one output into ``folder`` and return its answer.
 
@@ -75,7 +89,7 @@ def draw(name: str, study: Study, folder: Path) -> str:
                 write_atomic(folder / f"{table.name}.{suffix}", text.encode())
         for draw in result.figures.values():
             draw()
-        answer = f"# {name}: {result.question}\n\n{' '.join(result.answer[:-1])}\n\n{result.answer[-1]}\n"
+        answer = _answer(name, result)
         write_atomic(folder / "answer.md", answer.encode())
     except OSError as error:
         raise TabOrderError(f"cannot write into {folder} ({error}): choose another output folder.") from None

@@ -19,12 +19,12 @@ from harness.experiments.study import (
     order_of,
     param,
 )
-from harness.experiments.tables import Entry, Table, file_name
 from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import plural
 from harness.report.figures import plots as figures
+from harness.report.tables import Entry, Table, file_name
 
 FIDELITY = (
     ("column shapes", ("distribution.column_shapes",)),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from harness.experiments.tables import Entry, Table
 from harness.ranking.intervals import (
     LEAST_TABLES,
     TABLES_LEVEL,
@@ -23,6 +22,7 @@ from harness.ranking.numbers import estimate
 from harness.ranking.runs import Run
 from harness.ranking.statistics import LEVEL, Estimate
 from harness.ranking.wording import plural
+from harness.report.tables import Entry, Table
 
 Factor = Callable[[Run], str | None]
 Block = tuple[str, str]

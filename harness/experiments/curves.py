@@ -22,12 +22,12 @@ from harness.experiments.contrasts import (
     verdict,
 )
 from harness.experiments.study import FD_RATE, ORDER_PARAMS, RATE_LABEL, Result, Study, order_levels, order_of
-from harness.experiments.tables import Entry, Table
 from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import span
 from harness.report.figures import plots as figures
+from harness.report.tables import Entry, Table
 
 Points = dict[str, list[tuple[float, Estimate, int]]]
 

@@ -19,9 +19,9 @@ from harness.experiments.study import (
     order_of,
     order_questions,
 )
-from harness.experiments.tables import file_name
 from harness.report.figures import graph as figures_graph
 from harness.report.figures import plots as figures
+from harness.report.tables import file_name
 from harness.report.views.order import order_graph
 
 PAIRS = (

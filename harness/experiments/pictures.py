@@ -11,11 +11,11 @@ from harness.datasets import stored
 from harness.datasets.base import Dataset
 from harness.errors import TabOrderError
 from harness.experiments.study import RULE_RATE, Result, Study, competitors
-from harness.experiments.tables import file_name
 from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.report.figures import plots as figures
 from harness.report.figures import tables as figures_tables
+from harness.report.tables import file_name
 from harness.report.views.atlas import Atlas, atlas
 
 MOST_GENERATORS = 6

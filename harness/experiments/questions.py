@@ -29,9 +29,9 @@ from harness.experiments.study import (
     evidence,
     order_questions,
 )
-from harness.experiments.tables import Table
 from harness.ranking.statistics import Estimate
 from harness.report.figures import plots as figures
+from harness.report.tables import Table
 
 CONDITIONAL = "conditional.distance"
 SNIFF = "detection.sniff_accuracy"

@@ -21,11 +21,11 @@ from harness.experiments.study import (
     order_of,
     param,
 )
-from harness.experiments.tables import Table, file_name
 from harness.ranking.intervals import over_seeds
 from harness.ranking.runs import Run
 from harness.ranking.statistics import Estimate
 from harness.report.figures import plots as figures
+from harness.report.tables import Table, file_name
 
 DECODING = ("decoding", "temperature", "top_k", "top_p")
 

@@ -17,9 +17,9 @@ from harness.experiments.study import (
     param,
     size_of,
 )
-from harness.experiments.tables import Entry, Table
 from harness.ranking.labels import flatten
 from harness.ranking.runs import Run
+from harness.report.tables import Entry, Table
 
 
 def model_of(run: Run) -> str | None:

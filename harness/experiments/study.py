@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.experiments.contrasts import RULE, Contrast, Question, Values, gather, questions, renamed
-from harness.experiments.tables import Table
 from harness.ranking.intervals import over_seeds
 from harness.ranking.labels import flatten
 from harness.ranking.policy import REFERENCES
@@ -17,6 +16,7 @@ from harness.ranking.standings import Standings
 from harness.ranking.statistics import Estimate
 from harness.ranking.wording import clipped, plural, sample_size
 from harness.records.store import ResultStore
+from harness.report.tables import Table
 
 FD_RATE = "dependencies.fd_violation_rate"
 RULE_RATE = "rules.violation_rate"

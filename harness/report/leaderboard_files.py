@@ -19,10 +19,12 @@ from harness.ranking.runs import Run
 from harness.ranking.selection import Selection
 from harness.ranking.standings import Pair, Row, Standings
 from harness.ranking.text import tables, wrapped
+from harness.ranking.wording import plural
 from harness.records.files import write_atomic
 from harness.records.record import finite
 from harness.records.store import Problem, ResultStore, collector_paused
 from harness.report.score_text import BARE, headlines
+from harness.report.tables import Entry, Table, safe_cell
 
 JSON_VERSION = 1
 
@@ -67,6 +69,7 @@ def _write(
         "leaderboard.csv": to_csv(standings.rows),
         "leaderboard_by_dataset.csv": to_csv(standings.by_dataset),
         "leaderboard_pairs.csv": pairs_csv(standings.pairs),
+        "leaderboard.tex": latex(standings),
         "scores.csv": scores_csv(standings.runs),
         "leaderboard.json": to_json(standings, problems, [*short, *said]),
         "index.html": page(standings, store, problems, short, said),
@@ -79,11 +82,6 @@ def _write(
             f"cannot write the leaderboard into {output} ({error}): choose another output folder."
         ) from None
     return "\n".join([tables(standings), wrapped(said), wrapped([*short, f"Report: {output / 'index.html'}"])])
-
-
-def safe_cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula gets a leading apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -113,6 +111,29 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
         rounded = [None if value is None else round(value, 6) for value in (*numbers, pair.p_value, pair.p_adjusted)]
         writer.writerow([safe_cell(pair.first), safe_cell(pair.second), *rounded])
     return text.getvalue()
+
+
+def latex(standings: Standings) -> str:
+    """The leaderboard as a LaTeX table: overall with its interval, families, raw rates; references and ends of the scale last."""
+    rows = [*standings.rows, *anchor_rows(standings)]
+    families = [family for family in FAMILIES if any(family.key in row.families for row in rows)]
+    over = plural(len(standings.kept or standings.datasets), "dataset")
+    body: list[list[Entry]] = [
+        [
+            f"{row.label} (memorises)" if row.memorises and not row.reference else row.label,
+            row.overall,
+            *(None if (found := row.families.get(family.key)) is None else found.value for family in families),
+            None if row.fd_violation is None else row.fd_violation.value,
+            None if row.ml is None else row.ml.value,
+        ]
+        for row in rows
+    ]
+    title = (
+        f"Leaderboard over {over}. 0 is as bad as independent columns, 1 as good as held-out real rows; overall with its 95 % interval; "
+        "FD violation and downstream score as measured."
+    )
+    heads = ["generator", "overall", *(family.title for family in families), "FD violation", "downstream"]
+    return Table("leaderboard", title, heads, body).to_latex()
 
 
 MOST_DETAILED = 200_000

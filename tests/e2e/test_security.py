@@ -114,7 +114,7 @@ def test_the_command_of_a_record_means_the_same_to_a_shell(tmp_path):
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(0)", "+1", "@SUM(A1)", "-2+3", "\tx", "\rx"])
 def test_a_spreadsheet_takes_no_text_for_a_formula(text):
-    from harness.report.leaderboard_files import safe_cell
+    from harness.report.tables import safe_cell
 
     (row,) = csv.reader([f'"{safe_cell(text)}"'])
     assert row[0].startswith("'")

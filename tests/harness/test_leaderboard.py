@@ -13,7 +13,8 @@ from harness.ranking.policy import Policy
 from harness.ranking.remarks import in_short, notes
 from harness.ranking.runs import runs
 from harness.records.store import ResultStore
-from harness.report.leaderboard_files import safe_cell, write
+from harness.report.leaderboard_files import write
+from harness.report.tables import safe_cell
 from tests.factories import FD, grid, make_record, make_score, make_store
 
 # A hand-computed 3×3 matrix, one seed, full precision; overall level by dataset and generator:
@@ -227,6 +228,7 @@ def test_files_are_strict_deterministic_and_the_table_fits(tmp_path):
         "index.html",
         "leaderboard.csv",
         "leaderboard.json",
+        "leaderboard.tex",
         "leaderboard_by_dataset.csv",
         "leaderboard_pairs.csv",
         "scores.csv",

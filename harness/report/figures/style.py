@@ -60,7 +60,7 @@ STYLE = {
 
 @contextmanager
 def figure(path: Path, width: float = 6.4, height: float = 3.2, **grid: Any) -> Iterator[tuple[Any, Any]]:
-    """Axes to draw on, saved as ``path`` with ``.png`` (200 dpi) and ``.svg`` when the block ends without error.
+    """Axes to draw on, saved as ``path`` with ``.png`` (200 dpi), ``.svg`` and ``.pdf`` when the block ends without error.
 
     Args:
         path: without suffix; its folder is made. With ``.png``: that file alone, for the screen (:data:`SCREEN_DPI`).
@@ -82,8 +82,9 @@ def figure(path: Path, width: float = 6.4, height: float = 3.2, **grid: Any) -> 
             drawn.savefig(path, dpi=SCREEN_DPI, metadata={"Software": None})
             return
         drawn.savefig(path.with_name(f"{path.name}.png"), dpi=200, metadata={"Software": None})
-        drawn.set_layout_engine("none")  # both files share one layout, computed once
+        drawn.set_layout_engine("none")  # all files share one layout, computed once
         drawn.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+        drawn.savefig(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
 
 
 def styles(names: Sequence[str]) -> dict[str, int]:

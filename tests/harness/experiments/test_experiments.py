@@ -12,10 +12,10 @@ from harness.experiments import OUTPUTS, write
 from harness.experiments.__main__ import main
 from harness.experiments.contrasts import by_table, contrast, gather, numbers, same, tally, verdict
 from harness.experiments.study import Study, order_of, order_questions
-from harness.experiments.tables import Table, file_name
 from harness.ranking.load import build
 from harness.ranking.statistics import Estimate
 from harness.records.store import ResultStore
+from harness.report.tables import Table, file_name
 from tests.factories import FD, HOSTILE, make_dataset, make_full_store, make_record, make_store
 from tests.harness.report.figure_texts import watch
 

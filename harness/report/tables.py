@@ -10,9 +10,13 @@ from dataclasses import dataclass
 
 from harness.ranking.numbers import amount, estimate
 from harness.ranking.statistics import Estimate
-from harness.report.leaderboard_files import safe_cell
 
 Entry = str | int | float | Estimate | None
+
+
+def safe_cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def file_name(*parts: str) -> str:
@@ -72,13 +76,18 @@ class Table:
         ]
 
     def to_latex(self) -> str:
-        """A ``table`` environment, shrunk to the line where it is wider; needs the packages booktabs and graphicx."""
+        """A ``table`` environment, shrunk to the line where it is wider; needs the packages booktabs and graphicx.
+
+        The first clause of the title is the caption, the rest a note below the table; the label is ``tab:<name>``.
+        """
+        caption, note = _parted(self.title)
         body = [" & ".join(_latex(shown(entry)) for entry in row) + r" \\" for row in self.rows]
         head = " & ".join(_latex(head) for head in self.columns) + r" \\"
         return "\n".join(
             [
                 r"\begin{table}",
-                rf"\caption{{{_latex(self.title)}}}",
+                rf"\caption{{{_latex(caption)}}}",
+                rf"\label{{tab:{self.name.replace('_', '-')}}}",
                 rf"\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{\begin{{tabular}}{{{''.join(self._alignment())}}}",
                 r"\toprule",
                 head,
@@ -86,10 +95,20 @@ class Table:
                 *body,
                 r"\bottomrule",
                 r"\end{tabular}}",
+                *([rf"\par\smallskip{{\footnotesize {_latex(note)}}}"] if note else []),
                 r"\end{table}",
                 "",
             ]
         )
+
+
+def _parted(title: str) -> tuple[str, str]:
+    """The first clause, and what follows it as a sentence."""
+    found = re.search(r"[.;] ", title)
+    if found is None:
+        return title.rstrip("."), ""
+    rest = title[found.end() :].strip()
+    return title[: found.start()], rest[:1].upper() + rest[1:]
 
 
 def shown(entry: Entry) -> str:
