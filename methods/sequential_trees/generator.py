@@ -82,6 +82,10 @@ class SequentialTrees:
     Dependencies that mining leaves out (keys, too little support, its time limit) and approximate ones are up to the
     trees, as is everything with ``exact_splits=false``.
 
+    *Copies.* Leaves hold training values as they are, and a row whose columns come from few leaves may be a row of train:
+    on us_location 34 % of the rows are (2 % of the held-out ones), on adult 2 to 4 % (.1 %). The privacy scores show it;
+    a larger ``min_leaf`` makes it rarer.
+
     Strong at: mixed tables of a few to some dozen columns, in seconds (CART leads synthpop's methods; Drechsler and
     Reiter, 2011).
 
