@@ -28,6 +28,7 @@ HEADLINES: dict[str, tuple[str, float, float, tuple[float | None, float | None]]
     "conditional.distance": ("min", 0.05, 0.55, (0.0, 1.0)),
     FD: ("min", 0.0, 0.9, (0.0, 1.0)),
     "rules.violation_rate": ("min", 0.0, 0.8, (0.0, 1.0)),
+    "detection.roc_auc": ("min", 0.5, 1.0, (0.0, 1.0)),
     "detection.two_sided": ("max", 1.0, 0.0, (0.0, 1.0)),
     "privacy.dcr_share": ("min", 0.5, 0.5, (0.0, 1.0)),
     "coverage.missing_categories": ("min", 0.0, 0.0, (0.0, 1.0)),

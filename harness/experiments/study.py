@@ -27,7 +27,7 @@ METRICS = (
     ("rules.violation_rate", True),
     ("conditional.distance", True),
     ("distribution.pair_distance", True),
-    ("detection.roc_auc", True),
+    ("detection.two_sided", False),
     ("ml_efficacy.hgb.roc_auc", False),
     ("ml_efficacy.hgb.r2", False),
 )
