@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from baselines.diffusion.codec import TableCodec
     from baselines.diffusion.training import Trainer
 
+MOST_CELLS = 2**24
+"""Probabilities of categories held at once in sampling: 64 MiB a tensor, of which a step has about ten."""
+
 Range = Mapping[str, Any]
 """Of a parameter for tuning: ``type`` (``int``, ``float`` or ``categorical``), ``low``, ``high``, ``log``, or ``choices``."""
 
@@ -157,7 +160,8 @@ class DiffusionGenerator:
 
         if self._model is None:
             return self._constant(n, seed)
-        batch: int = self.options["sample_batch"]
+        assert self._codec is not None
+        batch: int = min(self.options["sample_batch"], max(1, MOST_CELLS // max(sum(self._codec.sizes), 1)))
         parts: list[tuple[Tensor, Tensor, Tensor | None]] = []
         with torch.no_grad():
             for start in range(0, max(n, 1), batch):

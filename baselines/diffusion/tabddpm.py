@@ -42,7 +42,7 @@ class TabDDPM(DiffusionGenerator):
         ema: decay of averaged weights, which are then sampled from.
         layers: widths of the network's hidden layers.
         timesteps: T.
-        sample_batch: rows sampled at once.
+        sample_batch: rows sampled at once; fewer where a row has more than 2,048 categories to choose from.
         bf16: matrix products in bfloat16.
         device: ``auto``, ``cpu`` or ``cuda``; equal seeds give equal bytes on a CPU.
         checkpoint_seconds: time between checkpoints.

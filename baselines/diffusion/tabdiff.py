@@ -45,7 +45,7 @@ class TabDiff(DiffusionGenerator):
         hidden: width of a transformer's feed-forward part; 128 as in the paper, 64 under ``small``.
         learn_schedules: ``false``: one schedule for all numbers (ρ = 7), one for all categories (k = 1).
         sample_steps: times of the sampler.
-        sample_batch: rows sampled at once.
+        sample_batch: rows sampled at once; fewer where a row has more than 2,048 categories to choose from.
         bf16: matrix products in bfloat16.
         device: ``auto``, ``cpu`` or ``cuda``; equal seeds give equal bytes on a CPU.
         checkpoint_seconds: time between checkpoints.

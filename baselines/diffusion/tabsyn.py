@@ -46,7 +46,7 @@ class TabSyn(DiffusionGenerator):
         transformer_layers: of each encoder and of the decoder.
         hidden: width of a transformer's feed-forward part; 128 as in the paper, 64 under ``small``.
         sample_steps: noise levels of the sampler.
-        sample_batch: rows sampled at once.
+        sample_batch: rows sampled at once; fewer where a row has more than 2,048 categories to choose from.
         bf16: matrix products in bfloat16.
         device: ``auto``, ``cpu`` or ``cuda``; equal seeds give equal bytes on a CPU.
         checkpoint_seconds: time between checkpoints.

@@ -247,3 +247,16 @@ def test_refusals(name):
         generator.fit(rows(0), SCHEMA, seed=0)
     with pytest.raises(Incompatible, match="at least one column with a value"):
         generator.fit(pd.DataFrame({"c": [np.nan] * 3}), Schema((SCHEMA["c"],)), seed=0)
+
+
+def test_many_categories_are_sampled_in_smaller_batches(name, monkeypatch):
+    schema = Schema((Column("id", "categorical"), Column("x", "float", 1)))
+    frame = pd.DataFrame({"id": [f"i{row}" for row in range(300)], "x": [row / 10 for row in range(300)]})
+    generator = make(name)
+    generator.fit(frame, schema, seed=1)
+    monkeypatch.setattr("baselines.diffusion.generator.MOST_CELLS", 3000)
+    seen = []
+    generator.report = lambda stage, done, total, **_: seen.append((stage, done, total))
+    drawn = generator.sample(25, seed=1).frame
+    assert seen == [("sample", 10, 25), ("sample", 20, 25), ("sample", 25, 25)]
+    assert set(drawn["id"]) <= set(frame["id"])
