@@ -264,10 +264,11 @@ def _memory(standings: Standings) -> str:
 
 def _undefined(standings: Standings) -> str:
     """Families without a score although their metric was computed."""
+    known = {(run.dataset, key) for run in standings.runs for key in run.families}
     found: dict[tuple[str, str], str] = {}
     for run in standings.runs:
         for key, reason in run.reasons.items():
-            if reason and not any(key in other.families for other in standings.runs if other.dataset == run.dataset):
+            if reason and (run.dataset, key) not in known:
                 found.setdefault((run.dataset, key), reason)
     titles = {family.key: family.title for family in FAMILIES}
     parts = [f"{titles[key]} on {dataset} ({reason.rstrip('.')})" for (dataset, key), reason in sorted(found.items())]
