@@ -203,10 +203,10 @@ def resolution(values: np.ndarray[Any, Any]) -> int | None:
 
     The least number d at which rounding moves no value by more than a millionth of the range, and 99 % of the values that
     are not 0 by no more than a thousandth of themselves. ``None`` where d digits would not be exact in a float64 (the
-    largest value times 10^d reaches 2^53): magnitudes so unlike need an exponent.
+    largest value times 10^d reaches 2^53), and from 1e15 on: magnitudes so unlike need an exponent.
     """
     known = np.unique(values[np.isfinite(values)])
-    if not len(known) or known[0] == known[-1]:
+    if not len(known) or known[0] == known[-1] or np.abs(known).max() >= 1e15:
         return None
     largest, width = float(np.abs(known).max()), float(known[-1] - known[0])
     small = float(np.quantile(np.abs(known[known != 0]), 0.01))
@@ -303,16 +303,14 @@ def _arrow(column: Column, texts: Sequence[str | None]) -> Any:
 
 
 def _plain(column: Column, texts: list[str | None]) -> list[str | None]:
-    """Cells in the plain spelling: those already in it stay, others are read in the column's own form."""
-    tidied = [text.strip() if text is not None and column.numeric else text for text in texts]
-    odd = [i for i, text in enumerate(tidied) if text and not (column.numeric and re.fullmatch(FLOAT_TEXT, text))]
-    if column.form is not None:
-        read = column.form.plain([str(tidied[i]) for i in odd])
-    else:
-        read = [TRUTH.get(str(tidied[i]).lower()) if column.kind == "integer" else None for i in odd]
-    for i, text in zip(odd, read, strict=True):
-        tidied[i] = tidied[i] if text is None else text
-    return tidied
+    """Cells of a column with a form: those already in the plain spelling stay, others are read in the form."""
+    if column.form is None:
+        return texts
+    odd = [i for i, text in enumerate(texts) if text and not (column.numeric and re.fullmatch(FLOAT_TEXT, text))]
+    read = list(texts)
+    for i, text in zip(odd, column.form.plain([str(texts[i]) for i in odd]), strict=True):
+        read[i] = texts[i] if text is None else text
+    return read
 
 
 def _conform_categories(column: Column, values: pd.Series[Any]) -> pd.Series[Any]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TabOrderError
-from harness.table import Column, Schema, conform, float_decimals, format_cell, infer_column, infer_task
+from harness.table import Column, Schema, conform, float_decimals, format_cell, infer_column, infer_task, resolution
 
 INTEGER, FLOAT, CATEGORY = Column("x", "integer"), Column("x", "float", 2), Column("x", "categorical")
 
@@ -230,3 +230,19 @@ def test_formats_cells() -> None:
     assert format_cell(Column("x", "float"), 0.1) == "0.1"
     assert [format_cell(INTEGER, value) for value in (np.int64(5), pd.NA, 2**62)] == ["5", None, str(2**62)]
     assert [format_cell(CATEGORY, value) for value in ("", None)] == ["", None]
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals"),
+    [
+        ([45.6607846786856, 48.18441581847232, 60.1], 5),  # a millionth of 15 degrees
+        ([0.1 + 0.2, 1.0, 3.3], 6),
+        ([1e-12 / 3, 2e-12 / 3, 1e-11 / 3], 18),
+        ([1 / 3, 1e15], None),
+        ([1 / 3, 1 / 3], None),  # one value: nothing to tell apart
+    ],
+)
+def test_resolution_is_a_millionth_of_the_range(values: list[float], decimals: int | None) -> None:
+    assert resolution(np.array(values)) == decimals
+    if decimals is not None:
+        assert np.abs(np.round(values, decimals) - values).max() <= 1e-6 * np.ptp(values)
