@@ -22,7 +22,13 @@ html_static_path: list[str] = []
 suppress_warnings = ["ref.python"]  # a bare word of a docstring may be the name of several things
 
 apidoc_modules = [
-    {"path": f"../{name}", "destination": f"api/{name}", "separate_modules": False, "module_first": True, "max_depth": 2}
+    {
+        "path": f"../{name}",
+        "destination": f"api/{name}",
+        "separate_modules": False,
+        "module_first": True,
+        "max_depth": 2,
+    }
     for name in ("harness", "methods", "baselines")
 ]
 autodoc_default_options = {

@@ -1,6 +1,7 @@
 """The house's plan: which room may import which, read from the syntax trees alone."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -92,3 +93,11 @@ def test_no_circle_among_files():
 
     for module in modules():
         visit(module, ())
+
+
+def test_the_architecture_names_every_room_in_its_row():
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.M)
+    named = [set(re.findall(r"`(\w+)/?`", text)) for _, text in rows]
+    assert [int(number) for number, _ in rows] == list(range(1, len(ORDER) + 1))
+    for row, rooms in zip(named, ORDER, strict=True):
+        assert set(rooms) <= row, set(rooms) - row
