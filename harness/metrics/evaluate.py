@@ -170,7 +170,9 @@ def _call(metric: Metric, call: Callable[[EvalInput], Sequence[Value]], data: Ev
         return Outcome(error=str(reason), seconds=time.perf_counter() - start)
     except Exception as error:  # any failure of one metric must stay its own
         log.warning("metric %s failed", metric.name, exc_info=True)
-        return Outcome(error=f"{type(error).__name__}: {error}", seconds=time.perf_counter() - start, final=False)
+        said = " ".join(str(error).split()) or "no message"
+        sentence = f"{metric.name} failed unexpectedly ({type(error).__name__}: {said}): the log has the traceback."
+        return Outcome(error=sentence, seconds=time.perf_counter() - start, final=False)
 
 
 def _sound(value: Value) -> Value:

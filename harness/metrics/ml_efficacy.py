@@ -173,7 +173,12 @@ def named(name: str, numbers: Mapping[str, float | str]) -> list[Value]:
 def _target(data: EvalInput) -> str:
     if data.schema.target is None:
         raise NotComputable(f"dataset '{data.dataset.name}' has no target column to predict.")
-    return data.schema.target
+    target = data.schema[data.schema.target]
+    if data.schema.task == "regression" and not target.numeric:
+        raise NotComputable(
+            f"the target '{target.name}' is text, which is not predicted as a number: set task=classification."
+        )
+    return target.name
 
 
 def _require(present: Any, tested: Any) -> None:

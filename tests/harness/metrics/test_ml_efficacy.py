@@ -323,3 +323,11 @@ def test_headline_floor_is_its_models_floor() -> None:
     data = inputs(KINDS, table(50), table(40, 1), table(50), target="y", task="classification")
     floors = [[(v.name.split(".")[-1], v.value) for v in m.floor(data)] for m in (MLHeadline(), MLEfficacy("hgb"))]
     assert floors[0] == floors[1]
+
+
+@pytest.mark.parametrize("metric", [MLEfficacy("hgb"), MLHeadline()], ids=lambda m: m.name)
+def test_a_text_target_is_no_regression(metric) -> None:
+    data = inputs(KINDS, table(20), table(9, 1), table(20), target="y", task="regression")
+    for call in (metric, metric.floor):
+        with pytest.raises(NotComputable, match=r"the target 'y' is text.*set task=classification"):
+            call(data)
