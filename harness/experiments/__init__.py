@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import TabOrderError, choices
-from harness.experiments import budget, difficulty, orders, questions, settings, sizes
+from harness.experiments import budget, difficulty, orders, pretrained, questions, settings, sizes
 from harness.experiments.study import Result, Study
 from harness.ranking.load import build
 from harness.ranking.policy import Policy
@@ -24,6 +24,7 @@ OUTPUTS: Mapping[str, Callable[[Study, Path], Result]] = {
     "rq3": questions.rq3,
     "rq4": questions.rq4,
     "rq5": sizes.rq5,
+    "pretrained": pretrained.pretrained,
     "ablation_order": orders.ablation_order,
     "order_budget": budget.order_budget,
     "ablation_decoding": settings.ablation_decoding,

@@ -10,6 +10,8 @@ from harness.errors import TabOrderError, choices
 from methods.column_order import Policy, check_policy
 
 Mode = Literal["free", "template", "constrained", "fd_constrained"]
+UNTRAINED = "untrained:"
+"""Before the name of a pretrained model: its architecture and tokenizer without its weights."""
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -19,11 +21,11 @@ class LLMConfig:
 
     Attributes:
         pretrained: a causal language model, by any name of :mod:`methods.pretrained.sources` (``smollm2``, a GGUF file, a folder, a
-            hub name); ``None`` for a small GPT-2 from scratch.
+            hub name); after ``untrained:`` its architecture and tokenizer alone, with weights from the seed; ``None`` for a small
+            GPT-2 from scratch.
         layers: transformer blocks of the from-scratch model.
         width: its hidden size.
         heads: its attention heads.
-        random_weights: take the pretrained model's architecture and tokenizer alone, with fresh weights from the seed.
         lora_rank: rank of LoRA adapters on a pretrained model (needs the extra ``lora``); ``None`` trains all weights.
     """
 
@@ -31,7 +33,6 @@ class LLMConfig:
     layers: int = 2
     width: int = 64
     heads: int = 2
-    random_weights: bool = False
     lora_rank: int | None = None
 
     def __post_init__(self) -> None:
@@ -39,14 +40,19 @@ class LLMConfig:
             raise TabOrderError(
                 f"llm.width={self.width} must be a positive multiple of llm.heads={self.heads}, with llm.layers={self.layers} ≥ 1."
             )
-        if self.random_weights and (self.pretrained is None or self.lora_rank is not None):
+        if self.lora_rank is not None and self.untrained:
             raise TabOrderError(
-                "llm.random_weights takes the architecture of llm.pretrained and trains all of it: set that, and llm.lora_rank=null."
+                f"llm.pretrained={self.pretrained} has random weights, all of which train: set llm.lora_rank=null."
             )
         if self.lora_rank is not None and self.pretrained is None:
             raise TabOrderError(
                 "llm.lora_rank needs a pretrained model: set llm.pretrained too, or llm.lora_rank=null."
             )
+
+    @property
+    def untrained(self) -> bool:
+        """Whether only the architecture and the tokenizer are taken."""
+        return str(self.pretrained).startswith(UNTRAINED)
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> LLMConfig:

@@ -236,7 +236,7 @@ def _facts(
     if progress.resumed:
         steps = ", ".join(map(str, progress.resumed))
         facts["notes"] = [*facts["notes"], f"training was interrupted and resumed from its checkpoint at step {steps}."]
-    weights = {} if config.llm.random_weights else origin(logits_model.model)
+    weights = {} if config.llm.untrained else origin(logits_model.model)
     return {
         **facts,
         "curve": progress.curve,

@@ -22,7 +22,7 @@ from transformers.activations import NewGELUActivation
 from harness.errors import TabOrderError
 from harness.seeding import derive_seed, global_seed
 from methods.pretrained import load
-from methods.row_llm.config import LLMConfig
+from methods.row_llm.config import UNTRAINED, LLMConfig
 
 
 def build_model(
@@ -65,8 +65,9 @@ def load_pretrained(
     Raises:
         TabOrderError: when it cannot be loaded, or LoRA is asked for and ``peft`` is not installed.
     """
-    model, tokenizer = load(str(config.pretrained), setting="llm.pretrained", report=report)
-    if config.random_weights:
+    name = str(config.pretrained).removeprefix(UNTRAINED)
+    model, tokenizer = load(name, setting="llm.pretrained", report=report)
+    if config.untrained:
         with global_seed(derive_seed(seed, "weights")):
             model = AutoModelForCausalLM.from_config(model.config, dtype=torch.float32)
     fuse_activations(model)

@@ -201,6 +201,7 @@ EXPECTED = {
     "rq3": ["detection.md", "detector_roc_auc.png"],
     "rq4": ["ml_efficacy.csv", "gap_to_real.csv", "ml_efficacy_roc_auc.png"],
     "rq5": ["order_contrast.csv", "violation_by_size_gaps.csv", "violation_by_size.png"],
+    "pretrained": ["cells.csv", "cells.md", "order_contrast.tex"],
     "ablation_order": ["fd_violation_by_order.csv", "intro_observation_order.png", "method_edge_building_toy.svg", "method_graph_search_toy.svg", "method_overview.svg"],
     "order_budget": ["orders.csv", "orders.md"],
     "ablation_decoding": ["yield_and_cost.csv", "violation_by_decoding_toy.png"],

@@ -61,19 +61,18 @@ def test_lora_trains_few_weights() -> None:
 
 def test_random_weights_keep_the_architecture_and_the_tokenizer() -> None:
     known, tokenizer = load("tiny-llama", setting="model")
-    models = [load_pretrained(LLMConfig("tiny-llama", random_weights=True), seed) for seed in (0, 0, 1)]
+    models = [load_pretrained(LLMConfig("untrained:tiny-llama"), seed) for seed in (0, 0, 1)]
     weights = [model.get_input_embeddings().weight for model, _ in models]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], known.get_input_embeddings().weight)
     assert weights[0].shape == known.get_input_embeddings().weight.shape
     assert models[0][1].get_vocab() == tokenizer.get_vocab()
-    generator = tuned(llm={**TINY, "random_weights": True})
+    generator = tuned(llm={"pretrained": "untrained:tiny-llama"})
     generator.fit(TRAIN, SCHEMA, seed=0)
     assert "weights" not in generator.describe()
-    for llm in ({"random_weights": True}, {**TINY, "random_weights": True, "lora_rank": 2}):
-        with pytest.raises(TabOrderError, match=r"llm\.random_weights takes the architecture"):
-            tuned(llm=llm)
+    with pytest.raises(TabOrderError, match=r"has random weights, all of which train: set llm\.lora_rank=null"):
+        tuned(llm={"pretrained": "untrained:tiny-llama", "lora_rank": 2})
 
 
 def test_memory_is_said_before_training(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
