@@ -122,7 +122,7 @@ class _Leaderboard(types.ModuleType):
         Args:
             store: the store, or its folder (the one that holds ``runs``).
             sweep: only records of this sweep.
-            policy: how to aggregate: the arguments of :class:`harness.ranking.standings.Policy`.
+            policy: how to aggregate: the arguments of :class:`harness.ranking.policy.Policy`.
 
         Raises:
             TabOrderError: when there is no such store or no usable record in it.

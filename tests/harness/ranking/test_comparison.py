@@ -3,14 +3,15 @@
 import pytest
 
 from harness.errors import TabOrderError
-from harness.ranking.comparison import by_rank, compare
-from harness.ranking.standings import Policy, collect
+from harness.ranking.comparison import by_rank
+from harness.ranking.load import build
+from harness.ranking.policy import Policy
 from harness.records.record import Cost
 from tests.factories import grid, make_record
 
 
 def standings(rows, policy=None, **changes):
-    return compare(collect(grid(rows, **changes), policy or Policy()))
+    return build(grid(rows, **changes), policy)
 
 
 # Levels that differ from dataset to dataset: without any spread there is no interval and no p-value.
@@ -67,5 +68,5 @@ def test_the_front_holds_who_is_neither_worse_nor_dearer_than_another():
         make_record("d", name, level=level, cost=Cost(seconds, 0.0, 1.0, 1))
         for name, level, seconds in (("cheap", 0.4, 1.0), ("best", 0.9, 50.0), ("dear", 0.8, 90.0))
     ]
-    board = compare(collect(records, Policy()))
+    board = build(records)
     assert {row.label for row in board.rows if row.pareto} == {"cheap", "best"}

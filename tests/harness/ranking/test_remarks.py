@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.ranking.load import build
+from harness.ranking.policy import Policy
 from harness.ranking.remarks import in_short, notes, provenance
-from harness.ranking.standings import Policy
 from harness.records.store import Problem
 from tests.factories import FD, grid, make_record
 
