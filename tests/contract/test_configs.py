@@ -25,7 +25,9 @@ def composed(*overrides: str):
 DEMONSTRATIONS = ("quickstart", "paper_smoke")
 ALONE = ("pretrained",)
 """Research experiments that are no part of ``experiment=paper``."""
-RESEARCH = sorted(set(names("experiment")) - set(DEMONSTRATIONS))
+BOARDS = ("leaderboard",)
+"""Experiments that answer no research question: they rank."""
+RESEARCH = sorted(set(names("experiment")) - {*DEMONSTRATIONS, *BOARDS})
 EMBEDDED = {"regions", *(name for name in names("dataset") if name.startswith("simulated"))}
 
 
@@ -47,8 +49,9 @@ def test_every_generator_composes_at_every_scale(generator, scale):
 def test_an_experiment_overrides_the_defaults(name):
     config = composed(f"experiment={name}")
     assert config.sweep == name
-    assert config.output == f"results/{name}"
-    assert config.store.root == (f"results/{name}" if name in DEMONSTRATIONS else "results/cells_small")
+    scale = "reference" if name in BOARDS else "small"
+    assert config.output == (f"results/{name}" if name in DEMONSTRATIONS else f"results/{name}/{scale}")
+    assert config.store.root == (f"results/{name}" if name in DEMONSTRATIONS else f"results/cells_{scale}")
 
 
 def test_the_paper_runs_every_research_experiment():
@@ -58,7 +61,7 @@ def test_the_paper_runs_every_research_experiment():
     assert set(OUTPUTS) == {*parts, *ALONE}
 
 
-MOST_CELLS = {"smoke": 80, "small": 600, "full": 1200}
+MOST_CELLS = {"smoke": 80, "small": 600, "reference": 600, "full": 1200}
 """Cells of ``experiment=paper``: what README says of the time they take rests on this."""
 
 
@@ -84,7 +87,19 @@ def test_every_cell_of_every_experiment_composes_at_every_scale(scale):
             check(OmegaConf.to_container(job, resolve=True, throw_on_missing=True)["generator"])
 
 
-@pytest.mark.parametrize("name", sorted({*RESEARCH, *DEMONSTRATIONS}))
+@pytest.mark.parametrize("scale", names("scale"))
+def test_every_generator_of_the_field_composes(scale):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", ["experiment=leaderboard", f"scale={scale}"], return_hydra_config=True)
+        made = plan({"leaderboard": OmegaConf.to_container(config.hydra.sweeper.grids, resolve=True)})
+        assert config.limits.threads == 1
+        chosen = {next(word for word in job if word.startswith("generator=")) for job in made.jobs}
+        datasets = {next(word for word in job if word.startswith("dataset=")) for job in made.jobs}
+        for word in sorted(chosen | datasets):
+            compose("config", ["experiment=leaderboard", f"scale={scale}", word])
+
+
+@pytest.mark.parametrize("name", sorted({*RESEARCH, *DEMONSTRATIONS, *BOARDS}))
 def test_an_experiment_runs_under_any_launcher(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         for launcher, words in (("pair", []), ("basic", ["hydra/launcher=basic"])):
