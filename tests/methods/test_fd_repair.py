@@ -18,10 +18,11 @@ import harness
 from baselines.resampling import Independent
 from harness.dependencies import FunctionalDependency, violations
 from harness.errors import TabOrderError
-from harness.execution.cell import Evaluation, Job, identify, run_cell
+from harness.execution.cell import run_cell
+from harness.execution.job import Evaluation, Job
 from harness.execution.remote_host import Host
 from harness.generator import Context, Sample, Yield
-from harness.ranking.runs import units as runs
+from harness.ranking.runs import runs
 from harness.records.store import ResultStore
 from harness.table import Column, Schema, conform
 from harness.targets import build, check, targets_of, wrapped
@@ -226,7 +227,7 @@ def test_a_repaired_cell_is_another_cell_with_its_counts_in_the_record(tmp_path:
     assert records["fd"].generator_info["fd_repair"]["followed"][0]["rhs"] == "bird"
     assert len({run.generator for run in runs(list(records.values()))}) == 2
     # A key that is there but unused changes no cell.
-    assert identify(replace(job, spec={**spec, "repair": None})).key == records["fd"].cell.key
+    assert replace(job, spec={**spec, "repair": None}).cell.key == records["fd"].cell.key
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "generator").glob("*.yaml")))
