@@ -36,6 +36,8 @@ class Server:
 
     def complete(self, body: dict[str, Any], chat: bool) -> dict[str, Any]:
         text = body["messages"][-1]["content"] if chat else body["prompt"]
+        if chat and getattr(self.tokenizer, "chat_template", None):
+            text = self.tokenizer.apply_chat_template(body["messages"], tokenize=False, add_generation_prompt=True)
         batch = self.tokenizer(text, return_tensors="pt")
         with self.lock, global_seed(body["seed"]):
             out = self.model.generate(
