@@ -18,8 +18,8 @@ policy                    order
 
 :mod:`methods.fd_order` has the rules of the orders that dependencies make.
 
-*Seeds.* What is random in an order is drawn from ``order_seed``: one order can be run at many training seeds, and many orders at
-one. Without one it is derived from the seed of ``fit``, by every generator alike (:func:`order_seed_of`).
+*Seeds.* What is random in an order is drawn from ``order_seed``: one order can be run at many training seeds, and many
+orders at one. Without one it is derived from the seed of ``fit``, by every generator alike (:func:`order_seed_of`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ POLICIES = (
 )
 
 MOST_LISTED = 1000
-"""A record lists at most so many dependencies and edges: unfiltered ones of a wide table go into the hundred thousands."""
+"""A record lists at most so many dependencies and edges: those of a wide table go into the hundred thousands."""
 
 REFERENCE_MAX_LHS = 8
 """Left sides of ``fd_reference``: as large as any minimal dependency of the paper's tables."""
@@ -81,7 +81,7 @@ class ColumnOrder:
     seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able facts for the record: ``policy, column_order, edges, fds, components, notes``, and ``order_seed`` if drawn.
+        """JSON-able facts for the record: policy, column_order, edges, fds, components, notes, and order_seed if drawn.
 
         Of edges and dependencies the first :data:`MOST_LISTED` (strongest edges, smallest left sides); a note says so.
         """
@@ -109,8 +109,8 @@ def check_policy(policy: Policy, given: Sequence[str] | None, order_seed: int | 
     """Refuse what no table can make legal.
 
     Raises:
-        TabOrderError: on an unknown policy, a list of columns with any policy but ``given``, which needs one, or an order
-            seed that is no whole number.
+        TabOrderError: on an unknown policy, a list of columns with any policy but ``given``, which needs one, or an
+            order seed that is no whole number.
     """
     if isinstance(order_seed, bool) or not isinstance(order_seed, (int, type(None))):
         raise TabOrderError(f"order_seed={order_seed!r} must be a whole number, or null for one derived from the seed.")

@@ -1,22 +1,24 @@
 """Column orders that follow dependencies: ``fd``, its variants, and the order of Kamino.
 
-Distillation (PAFT, arXiv 2406.14541): X→Y gives the edge X→Y; a composite {A, B}→C gives C→A and C→B, the dependent first. Sorting:
-strongly connected columns stand together, and their condensation is sorted topologically. One rule settles what that leaves
-open: of the columns (or components) whose determinants are all placed, the next is, in this sequence of criteria,
+Distillation (PAFT, arXiv 2406.14541): X→Y gives the edge X→Y; a composite {A, B}→C gives C→A and C→B, the dependent
+first. Sorting: strongly connected columns stand together, and their condensation is sorted topologically. One rule
+settles what that leaves open: of the columns (or components) whose determinants are all placed, the next is, in this
+sequence of criteria,
 
 1. one that takes part in a dependency (those in none come last),
 2. one that a placed column determines (so that a dependency is complete as soon as it can be),
 3. the one with fewest columns after it in the graph (so that a determinant stands close to its own dependents),
 4. the first in the table.
 
-Inside a component the edges are followed from the strongest to the weakest, leaving out those that would close a cycle: exact
-dependencies of one column first, then approximate ones by their g3, then composites. (``fd_reference`` knows only exact edges of
-equal standing: there a component keeps the table's order, where the reference's order depends on the hash seed.)
+Inside a component the edges are followed from the strongest to the weakest, leaving out those that would close a cycle:
+exact dependencies of one column first, then approximate ones by their g3, then composites. (``fd_reference`` knows only
+exact edges of equal standing: there a component keeps the table's order, where the reference's order depends on the
+hash seed.)
 
-*Variants* change one thing of ``fd`` and keep the others, so that an experiment can tell what matters: :func:`far` writes determinants
-first, but their dependents as late as possible; :func:`adjacent_reversed` keeps dependents close to their determinants, but writes them
-before. Both look at dependencies of one column alone: of a composite one ``fd`` itself writes the dependent first. :func:`kamino`
-is prior art.
+*Variants* change one thing of ``fd`` and keep the others, so that an experiment can tell what matters: :func:`far`
+writes determinants first, but their dependents as late as possible; :func:`adjacent_reversed` keeps dependents close to
+their determinants, but writes them before. Both look at dependencies of one column alone: of a composite one ``fd``
+itself writes the dependent first. :func:`kamino` is prior art.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ Edge = tuple[str, str]
 def distil(fds: Iterable[FunctionalDependency]) -> list[tuple[Edge, float]]:
     """The graph of a set of dependencies: (earlier, later) edges, strongest first, each with its strength in [0, 2].
 
-    X→Y with error g3 gives X→Y of strength 2 − g3; a composite {A, B}→C gives C→A and C→B of strength 1 − g3. An edge given
-    several times keeps its greatest strength; equal strengths keep the order of ``fds``.
+    X→Y with error g3 gives X→Y of strength 2 − g3; a composite {A, B}→C gives C→A and C→B of strength 1 − g3. An edge
+    given several times keeps its greatest strength; equal strengths keep the order of ``fds``.
     """
     edges: dict[Edge, float] = {}
     for fd in fds:
@@ -54,8 +56,8 @@ def sort_columns(
 
     Args:
         names: all columns, in table order.
-        edges: (earlier, later) pairs and weights, strongest first. Where all weights inside a component are equal, the component
-            keeps the table's order.
+        edges: (earlier, later) pairs and weights, strongest first. Where all weights inside a component are equal, the
+            component keeps the table's order.
 
     Returns:
         The order, and the components of two or more columns.
@@ -108,8 +110,8 @@ def single_edges(fds: Iterable[FunctionalDependency]) -> list[Edge]:
 def far(order: Sequence[str], edges: Iterable[Edge]) -> tuple[str, ...]:
     """Determinants first, then columns in no dependency, then what is determined, each part in its given order.
 
-    A column counts as determined when the head of one of its edges stands before it, so of columns that determine each other the
-    first stays in front.
+    A column counts as determined when the head of one of its edges stands before it, so of columns that determine each
+    other the first stays in front.
 
     Args:
         order: the ``fd`` order.
@@ -127,8 +129,8 @@ def far(order: Sequence[str], edges: Iterable[Edge]) -> tuple[str, ...]:
 def adjacent_reversed(order: Sequence[str], edges: Iterable[Edge]) -> tuple[str, ...]:
     """Groups of columns that dependencies connect, in the order of their first columns, each from back to front.
 
-    ``fd`` from back to front (``fd_reversed``) also turns the order of the groups and puts columns in no dependency first; here
-    only the direction within the groups differs from ``fd``.
+    ``fd`` from back to front (``fd_reversed``) also turns the order of the groups and puts columns in no dependency
+    first; here only the direction within the groups differs from ``fd``.
 
     Args:
         order: the ``fd`` order.
@@ -148,14 +150,14 @@ def kamino(
 ) -> tuple[tuple[str, ...], list[FunctionalDependency]]:
     """The sequencing of Kamino (Ge, Mohapatra, He and Ilyas, VLDB 2021, arXiv 2012.15713).
 
-    Dependencies are taken by the smallest domain on their left side; each adds the columns of its left side by domain, then its
-    right side, as far as they are not there yet; the other columns follow by domain. Ties go by table position. It adds right
-    sides at once, so in a chain C→B→A with the smaller domain of B first, C comes after B.
+    Dependencies are taken by the smallest domain on their left side; each adds the columns of its left side by domain,
+    then its right side, as far as they are not there yet; the other columns follow by domain. Ties go by table
+    position. It adds right sides at once, so in a chain C→B→A with the smaller domain of B first, C comes after B.
 
     Args:
         names: all columns, in table order.
-        sizes: distinct values of each column. (Kamino cuts some numbers into classes by hand, table by table; here they count as
-            they are.)
+        sizes: distinct values of each column. (Kamino cuts some numbers into classes by hand, table by table; here they
+            count as they are.)
         fds: the dependencies.
 
     Returns:

@@ -1,19 +1,21 @@
 """The ``information`` column order: what columns tell about each other, where exact dependencies are few or accidental.
 
-*Objective.* By the chain rule a perfect model finds every order equally easy; one that learns from few rows profits when each column
-follows close behind one that tells much about it. So the order is that of a tree over the columns:
+*Objective.* By the chain rule a perfect model finds every order equally easy; one that learns from few rows profits
+when each column follows close behind one that tells much about it. So the order is that of a tree over the columns:
 
-1. The share of Y's entropy that X removes is corrected for chance, F(X→Y) = (I − I₀) / (H(Y) − I₀), where I is the mutual information
-   and I₀ the greatest that :data:`SHUFFLES` random orders of Y reach (the correction of the adjusted mutual information; Vinh, Epps
-   and Bailey, 2010). F is 1 for an exact dependency, below it for an approximate one, and 0 when nothing is told beyond chance, as by a
-   key. Numbers of more than :data:`BINS` values are cut into as many classes of equal frequency; as determinants they are tried
-   both ways. A missing cell is a value.
-2. Among all forests the one is taken whose edges tell most, an edge telling F(X→Y)·H(Y) bits in its better direction (Chow and Liu,
-   1968): edges enter from the strongest to the weakest, and one that would close a cycle is left out, so cycles are broken by
-   weight. Of equal edges the one with the greater sum of F in both directions enters first (of A→B→C, A–B and B–C, not A–C).
-3. Each tree is directed away from the root that makes the sum of F over its edges greatest: determinants before dependents.
-4. Columns are written root first, then, of those whose parent is written, the one with the greatest F. Trees that tell more come
-   first, columns without an edge last. All ties go by table position.
+1. The share of Y's entropy that X removes is corrected for chance, F(X→Y) = (I − I₀) / (H(Y) − I₀), where I is the
+   mutual information and I₀ the greatest that :data:`SHUFFLES` random orders of Y reach (the correction of the adjusted
+   mutual information; Vinh, Epps and Bailey, 2010). F is 1 for an exact dependency, below it for an approximate one,
+   and 0 when nothing is told beyond chance, as by a key. Numbers of more than :data:`BINS` values are cut into as many
+   classes of equal frequency; as determinants they are tried both ways. A missing cell is a value.
+2. Among all forests the one is taken whose edges tell most, an edge telling F(X→Y)·H(Y) bits in its better direction
+   (Chow and Liu, 1968): edges enter from the strongest to the weakest, and one that would close a cycle is left out, so
+   cycles are broken by weight. Of equal edges the one with the greater sum of F in both directions enters first (of
+   A→B→C, A–B and B–C, not A–C).
+3. Each tree is directed away from the root that makes the sum of F over its edges greatest: determinants before
+   dependents.
+4. Columns are written root first, then, of those whose parent is written, the one with the greatest F. Trees that tell
+   more come first, columns without an edge last. All ties go by table position.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ class LLMConfig:
     """Which language model.
 
     Attributes:
-        pretrained: a causal language model, by any name of :mod:`methods.pretrained.sources` (``smollm2``, a GGUF file, a folder, a
-            hub name); after ``untrained:`` its architecture and tokenizer alone, with weights from the seed; ``None`` for a small
-            GPT-2 from scratch.
+        pretrained: a causal language model, by any name of :mod:`methods.pretrained.sources` (``smollm2``, a GGUF file,
+            a folder, a hub name); after ``untrained:`` its architecture and tokenizer alone, with weights from the
+            seed; ``None`` for a small GPT-2 from scratch.
         layers: transformer blocks of the from-scratch model.
         width: its hidden size.
         heads: its attention heads.
@@ -38,7 +38,8 @@ class LLMConfig:
     def __post_init__(self) -> None:
         if min(self.layers, self.width, self.heads) < 1 or self.width % self.heads:
             raise TabOrderError(
-                f"llm.width={self.width} must be a positive multiple of llm.heads={self.heads}, with llm.layers={self.layers} ≥ 1."
+                f"llm.width={self.width} must be a positive multiple of llm.heads={self.heads}, "
+                f"with llm.layers={self.layers} ≥ 1."
             )
         if self.lora_rank is not None and self.untrained:
             raise TabOrderError(
@@ -168,7 +169,7 @@ class RowConfig:
             raise TabOrderError(f"sample_batch={self.sample_batch} must be at least 1.")
         if self.max_attempts < 1:
             raise TabOrderError(
-                f"max_attempts={self.max_attempts} must be at least 1: that many rows are started for each row asked for."
+                f"max_attempts={self.max_attempts} must be at least 1: so many rows are started for each one asked for."
             )
         if self.device not in DEVICES:
             raise TabOrderError(choices(self.device, DEVICES, "device"))

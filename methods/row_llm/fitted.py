@@ -97,7 +97,7 @@ class FittedRows:
             world=int(os.environ.get("WORLD_SIZE", "1")),
         )
         progress = train(logits_model, batches, config.training, folder, report)
-        logits_model = LogitsModel(plain(logits_model.model).eval())
+        logits_model = LogitsModel(plain(logits_model.model).eval(), logits_model.threads)
         guide = None
         if config.decoding.mode == "fd_constrained":
             mined = mine(frame, schema, MiningOptions(**{**config.mining, "max_g3": 0.0}))
@@ -203,8 +203,8 @@ def _prepare(
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and text.length + 1 > limit:
         raise Incompatible(
-            f"a row of this table can have {text.length + 1} tokens, but {config.llm.pretrained} reads at most {limit}: "
-            "drop the widest columns, or use a model with a longer context."
+            f"a row of this table can have {text.length + 1} tokens, but {config.llm.pretrained} reads at most "
+            f"{limit}: drop the widest columns, or use a model with a longer context."
         )
     print(memory_said(model, text.length, config.training.batch_size), flush=True)
     return model, text
@@ -223,10 +223,13 @@ def _facts(
     budget = config.training.max_seconds
     if budget is not None and progress.seconds >= budget:
         facts["notes"] = [*facts["notes"], f"training ended when max_train_seconds={budget:g} was spent."]
-    threads = torch.get_num_threads()
-    if threads > 1 and logits_model.device.type == "cpu":
-        repeats = f"equal seeds give equal weights with as many CPU threads ({threads}); another number changes their last digits."
-        facts["notes"] = [*facts["notes"], repeats]
+    threads, chosen = torch.get_num_threads(), logits_model.threads
+    if threads > 1 and chosen.most == 1 and logits_model.device.type == "cpu":  # too large for a choice
+        repeats = f"equal seeds give equal weights with as many CPU threads ({threads})"
+        facts["notes"] = [*facts["notes"], f"{repeats}; another number changes their last digits."]
+    if chosen.free is False:
+        alone = f"one of {threads} CPU threads was used: this model's sums depend on their number on this machine."
+        facts["notes"] = [*facts["notes"], alone]
     width = int(getattr(logits_model.model.config, "hidden_size", 0))
     if logits_model.device.type == "cpu" and mixed_precision(logits_model.device, width) == "bf16":
         halved = (

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class RowLLM:
     """A causal language model that writes rows column by column, in an order set by policy.
 
-    All orders share the start rule (the first column is generated too), the missing-value rule (missing is a value, no row is
-    dropped), the end of a row, budget, decoding and seeds; nothing else depends on the order.
+    All orders share the start rule (the first column is generated too), the missing-value rule (missing is a value, no
+    row is dropped), the end of a row, budget, decoding and seeds; nothing else depends on the order.
 
     Args:
-        order: policy of :func:`methods.column_order.column_order` (``fd``, ``random``, ``fixed_random``, …), or the columns in
-            the order wanted.
-        order_seed: what ``fixed_random`` draws its order from, and ``random`` those of training; ``null`` for seeds derived
-            from that of ``fit``. One order can so be run at many training seeds, and many orders at one.
+        order: policy of :func:`methods.column_order.column_order` (``fd``, ``random``, ``fixed_random``, …), or the
+            columns in the order wanted.
+        order_seed: what ``fixed_random`` draws its order from, and ``random`` those of training; ``null`` for seeds
+            derived from that of ``fit``. One order can so be run at many training seeds, and many orders at one.
         given_order: the columns, for ``order="given"``.
         mining: options of the dependency mining behind ``fd`` orders.
         llm: the model (:class:`methods.row_llm.config.LLMConfig`).
@@ -53,7 +53,7 @@ class RowLLM:
         preload: what takes seconds to import; the process that cells are forked from does it once.
     """
 
-    version = "5"
+    version = "6"
     preload = ("transformers.models.gpt2.modeling_gpt2",)
 
     def __init__(

@@ -45,8 +45,8 @@ class Automaton:
             states: shape (rows,).
 
         Returns:
-            tokens that may follow any of the states, ascending, shape (k,), and which of them may follow each, boolean, shape
-            (rows, k); ``None`` when all may.
+            tokens that may follow any of the states, ascending, shape (k,), and which of them may follow each, boolean,
+            shape (rows, k); ``None`` when all may.
         """
         distinct, which = torch.unique(states, return_inverse=True)
         counts = self.counts[distinct]
@@ -80,7 +80,7 @@ class Builder:
         return len(self.states) - 1
 
     def trie(self, root: int, sequences: Sequence[Sequence[int]], last: Sequence[int] = ()) -> None:
-        """Add token sequences that begin in ``root`` and end there where they stop, or with any one token of ``last``."""
+        """Add token sequences that begin in ``root`` and end where they stop, or with any one token of ``last``."""
         for sequence in sequences:
             state = root
             inner = sequence if last else sequence[:-1]

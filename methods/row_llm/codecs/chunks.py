@@ -1,4 +1,4 @@
-"""A table as token chunks, tokenised once: one chunk for each distinct value of each column, rows as lists of chunks."""
+"""A table as token chunks, tokenised once: a chunk for each distinct value of a column, rows as lists of chunks."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class Chunks:
             order: column positions, shape (columns,) for all rows or (batch, columns) for each.
 
         Returns:
-            tokens and loss mask, shape (batch, longest), padded on the right with 0 and ``False``, and lengths (batch,).
+            tokens and loss mask, shape (batch, longest), padded on the right with 0 and ``False``, and lengths
+            (batch,).
         """
         codes = self.codes[rows]  # (batch, columns)
         codes = codes[:, order] if order.dim() == 1 else codes.gather(1, order)

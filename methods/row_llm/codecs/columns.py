@@ -1,7 +1,7 @@
 """One column as tokens of fixed width, and back: categories, numbers as digits, and numbers as they are written.
 
-Every value of a column takes the same number of tokens, so that all rows of a table are aligned. A missing value is a token
-of the column, followed by padding.
+Every value of a column takes the same number of tokens, so that all rows of a table are aligned. A missing value is a
+token of the column, followed by padding.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def fits_digits(column: Column, values: pd.Series[Any]) -> bool:
 def digit_groups(largest: int, decimals: int, digits_per_token: int) -> tuple[int, ...]:
     """Cut the digits of a column into tokens.
 
-    Groups end at the decimal point; the leading group takes up the next one as long as it has at most twice as many values
-    as a full group, so that for example 179.13 (longitudes) is two tokens, ``179`` and ``13``.
+    Groups end at the decimal point; the leading group takes up the next one as long as it has at most twice as many
+    values as a full group, so that for example 179.13 (longitudes) is two tokens, ``179`` and ``13``.
 
     Args:
         largest: the greatest magnitude, scaled to an integer.
@@ -252,8 +252,9 @@ def digit_groups(largest: int, decimals: int, digits_per_token: int) -> tuple[in
 
 
 def codec_to_json(codec: ColumnCodec) -> dict[str, Any]:
-    """A JSON-able form; :func:`codec_from_json` reverses it."""
-    return {"codec": codec.kind, **asdict(codec)}
+    """A JSON-able form; :func:`codec_from_json` reverses it, but for the form of cells, which the schema keeps."""
+    column = {"name": codec.column.name, "kind": codec.column.kind, "decimals": codec.column.decimals}
+    return {"codec": codec.kind, **asdict(codec), "column": column}
 
 
 def codec_from_json(data: Mapping[str, Any]) -> ColumnCodec:

@@ -13,7 +13,8 @@ Array = np.ndarray[Any, Any]
 def distinct_rows(tokens: Array) -> tuple[Array, Array]:
     """Distinct rows in the order they come, shape (distinct, width), and which of them each row is, shape (rows,).
 
-    By hashing column after column: linear in the rows, where sorting them costs as much as the model when few rows are distinct.
+    By hashing column after column: linear in the rows, where sorting them costs as much as the model when few rows are
+    distinct.
     """
     codes = np.zeros(len(tokens), dtype=np.int64)
     for column in tokens.T:

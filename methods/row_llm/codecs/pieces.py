@@ -52,8 +52,8 @@ class PieceTokenizer:
         prefix, whole = self.beginning(before), self.beginning(before + text)
         if whole[: len(prefix)] != prefix:
             raise Incompatible(
-                f"the pretrained model's tokenizer joins {text!r} with the text before it, so rows cannot be built from "
-                "columns: choose another model."
+                f"the pretrained model's tokenizer joins {text!r} with the text before it, so rows cannot be built "
+                "from columns: choose another model."
             )
         return whole[len(prefix) :]
 

@@ -33,11 +33,12 @@ REASONS = {
 }
 """Why a row is rejected, as counted in the yield.
 
-``unknown_category``: a categorical value that training does not have. ``unparsable``: text that is no number of the column's
-kind, or a row that is not ``name is value, …``. ``out_of_range``: an integer beyond 64 bits, or an infinite float.
+``unknown_category``: a categorical value that training does not have. ``unparsable``: text that is no number of the
+column's kind, or a row that is not ``name is value, …``. ``out_of_range``: an integer beyond 64 bits, or an infinite
+float.
 ``out_of_vocabulary``: a token that belongs to no value. ``cut``: a value or row that did not end within its length.
-``duplicate_column``, ``missing_column``: a column named twice or never (``free`` decoding). ``fd_violation``: a row against a
-dependency of the training rows (``fd_constrained`` decoding, where no token could have avoided it).
+``duplicate_column``, ``missing_column``: a column named twice or never (``free`` decoding). ``fd_violation``: a row
+against a dependency of the training rows (``fd_constrained`` decoding, where no token could have avoided it).
 """
 
 

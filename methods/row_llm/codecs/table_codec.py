@@ -168,7 +168,7 @@ class TableCodec:
         return by_column[..., column] + offset
 
     def _value_index(self) -> tuple[Tensor, Tensor]:
-        """The column of each value token in schema order, and its place after the name, each of shape (sum of widths,)."""
+        """The column of each value token in schema order, and its place after the name, both (sum of widths,)."""
         column = torch.repeat_interleave(torch.arange(len(self.widths)), torch.tensor(self.widths))
         return column, torch.cat([torch.arange(1, width + 1) for width in self.widths])
 

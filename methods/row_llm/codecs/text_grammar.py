@@ -1,4 +1,4 @@
-"""What the values of each column may be as text: tries of categories, and number grammars over the tokenizer's tokens."""
+"""What the values of each column may be as text: tries of categories, number grammars over the tokenizer's tokens."""
 
 from __future__ import annotations
 

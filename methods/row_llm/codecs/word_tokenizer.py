@@ -42,7 +42,7 @@ def _plain(text: str) -> str:
 
 
 def build_tokenizer(words: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer over ``words``, with ids in their order; rows as text are words joined by :data:`SEPARATOR`.
+    """A word-level tokenizer, with ids in the words' order; rows as text are words joined by :data:`SEPARATOR`.
 
     Args:
         words: distinct words; :data:`BOS` and :data:`PAD` among them.

@@ -18,7 +18,7 @@ class Attention:
         self.added = config._attn_implementation == "eager"  # models without fused attention add the mask to the scores
 
     def mask(self, positions: Tensor, end: int) -> Any:
-        """Shape (rows, 1, tokens, ``end``), for tokens at ``positions``; by kind of layer where only some have a window."""
+        """Shape (rows, 1, tokens, ``end``), for tokens at ``positions``; by kind of layer if some have a window."""
         places = torch.arange(end, device=positions.device)
         seen = (places <= positions[:, :, None])[:, None]
         if self.window is None or self.window >= end:

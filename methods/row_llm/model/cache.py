@@ -10,12 +10,13 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
 SHORT = 32
-"""Up to so many tokens, memory is laid out place by place, (place, row, head, size), on which a CPU attends and copies faster; above,
-row by row, (row, head, place, size), on which it attends up to four times faster. The numbers computed are the same."""
+"""Up to so many tokens, memory is laid out place by place, (place, row, head, size), on which a CPU attends and copies
+faster; above, row by row, (row, head, place, size), on which it attends up to four times faster. The numbers computed
+are the same."""
 
 
 MARGIN = 0.4
-"""Share of a GPU's free memory that keys and values may fill: as much again holds the copy made where prefixes split."""
+"""Share of a GPU's free memory that keys and values may fill: the copy made where prefixes split takes as much."""
 
 
 def most_rows(model: PreTrainedModel, tokens: int, vocabulary_size: int) -> int | None:
@@ -153,7 +154,7 @@ class RaggedLayer(BufferLayer):
 
 
 class RaggedCache(Cache):  # type: ignore[misc]
-    """The cache of a whole model for rows of different lengths, each without gaps; the model may be run on some rows alone.
+    """The cache of a whole model for rows of different lengths, without gaps; the model may be run on some alone.
 
     Attributes:
         rows: the rows the model is run on next; ``None`` for all.

@@ -60,7 +60,7 @@ def build_model(
 def load_pretrained(
     config: LLMConfig, seed: int, report: Callable[..., None] = lambda *_, **__: None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A causal language model and its tokenizer, by any name of :mod:`methods.pretrained`; ``report`` is told of unpacking.
+    """A causal model and its tokenizer, by any name of :mod:`methods.pretrained`; ``report`` is told of unpacking.
 
     Raises:
         TabOrderError: when it cannot be loaded, or LoRA is asked for and ``peft`` is not installed.

@@ -8,16 +8,23 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from methods.row_llm.model.threads import NARROW, NARROW_THREADS, ThreadChoice, at_most
+
 
 class LogitsModel:
     """Runs the transformer and then the output layer only at the places where logits are needed.
 
-    Some architectures scale or cap logits after the output layer: where the parts do not give the model's own logits, the
-    whole model is run instead.
+    Some architectures scale or cap logits after the output layer: where the parts do not give the model's own logits,
+    the whole model is run instead.
+
+    Args:
+        model: the language model.
+        threads: what is known of the CPU threads that pay, from the model this one comes from.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, threads: ThreadChoice | None = None) -> None:
         self.model = model
+        self.threads = threads or ThreadChoice()
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.body: nn.Module = inner.base_model
         self.output: nn.Module = inner.get_output_embeddings()
@@ -61,8 +68,10 @@ class LogitsModel:
             logits: Tensor = self.model(**inputs).logits.flatten(0, 1).index_select(0, positions)
         else:
             hidden = self.body(**inputs).last_hidden_state.flatten(0, 1).index_select(0, positions)
-            if tokens is not None and type(self.output) is nn.Linear:  # other layers may do more than multiply
-                bias = self.output.bias
-                return nn.functional.linear(hidden, self.output.weight[tokens], None if bias is None else bias[tokens])
-            logits = self.output(hidden)
+            columns = self.vocabulary_size if tokens is None else len(tokens)
+            with at_most(NARROW_THREADS if columns < NARROW else torch.get_num_threads()):
+                if tokens is not None and type(self.output) is nn.Linear:  # other layers may do more than multiply
+                    bias = None if self.output.bias is None else self.output.bias[tokens]
+                    return nn.functional.linear(hidden, self.output.weight[tokens], bias)
+                logits = self.output(hidden)
         return logits if tokens is None else logits[:, tokens]

@@ -82,8 +82,7 @@ class AlignedSampler(PrefixSampler[AlignedFrontier, tuple[Tensor, Array]]):
         automaton: Automaton | None = None,
         guide: FDGuide | None = None,
     ) -> None:
-        super().__init__(logits_model.device, batch)
-        self.logits_model = logits_model
+        super().__init__(logits_model, batch)
         self.layout = layout
         self.config = config
         self.bos_token = bos_token
@@ -101,8 +100,8 @@ class AlignedSampler(PrefixSampler[AlignedFrontier, tuple[Tensor, Array]]):
             report: told the number of finished rows now and then.
 
         Returns:
-            tokens, shape (n, length), rows of a shared layout in no particular order (equal ones stand together), others
-            in the layout's. Tokens after the stop token are the stop token.
+            tokens, shape (n, length), rows of a shared layout in no particular order (equal ones stand together),
+            others in the layout's. Tokens after the stop token are the stop token.
         """
         parts: list[Tensor] = []
         done = 0

@@ -43,8 +43,8 @@ def draw(
 ) -> tuple[Tensor, Tensor, Array]:
     """Split the rows that share each prefix among the next tokens by a multinomial draw.
 
-    The draw is exact: every row of a prefix draws its own token by inverting the cumulative distribution in double precision;
-    equal draws are merged.
+    The draw is exact: every row of a prefix draws its own token by inverting the cumulative distribution in double
+    precision; equal draws are merged.
 
     Args:
         probs: of the next token (each row may sum to any positive number), shape (prefixes, k).

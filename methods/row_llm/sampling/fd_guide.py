@@ -15,7 +15,7 @@ from harness.dependencies import FunctionalDependency, violations
 from harness.table import Schema, conform, format_cell
 
 MULTIPLIER = 6364136223846793005
-"""Of the linear congruential generator in Knuth's MMIX: odd and well mixing, so that distinct token sequences get distinct keys."""
+"""Of the linear congruential generator in Knuth's MMIX: odd and well mixing, so that other tokens get other keys."""
 
 Known = Callable[[int], tuple[Tensor, Tensor]]
 """Column → value tokens (rows, width) padded with −1, and for which rows the column is already written."""

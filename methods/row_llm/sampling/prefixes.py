@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from methods.row_llm.model.logits_model import LogitsModel
 
 Array = np.ndarray[Any, Any]
 LEAST_SHARED = 2.0
@@ -36,15 +39,17 @@ class PrefixSampler(ABC, Generic[F, R]):
     """Advances frontiers of type ``F``, token by token, to finished rows of type ``R``.
 
     Args:
-        device: where decoding happens.
+        logits_model: in evaluation mode.
         batch: greatest number of prefixes computed at once.
 
     Attributes:
+        device: where decoding happens.
         generated: tokens drawn so far, counted once for each row that shares them.
     """
 
-    def __init__(self, device: torch.device, batch: int) -> None:
-        self.device = device
+    def __init__(self, logits_model: LogitsModel, batch: int) -> None:
+        self.logits_model = logits_model
+        self.device = logits_model.device
         self.batch = batch
         self.generated = 0
 
@@ -84,9 +89,18 @@ class PrefixSampler(ABC, Generic[F, R]):
                     if released is not None:
                         yield released
                     if current is not None:
+                        self.logits_model.threads.settle(
+                            len(current.counts), partial(self._one_token, len(current.counts))
+                        )
                         current = self.step(current, rng)
             if current is not None:
                 yield self.rows(current)
+
+    def _one_token(self, rows: int) -> list[Tensor]:
+        """Logits after one token of as many rows."""
+        rows = min(rows, self.batch)
+        tokens = torch.zeros((rows, 1), dtype=torch.int64, device=self.device)
+        return [self.logits_model.logits(torch.arange(rows, device=self.device), input_ids=tokens, use_cache=False)]
 
 
 def barely_shared(counts: Array) -> bool:

@@ -30,6 +30,8 @@ Drawn = tuple[pd.DataFrame, Array, int]
 """Rows, what each is (:mod:`methods.row_llm.codecs.reasons`), and the number of tokens drawn."""
 BLOCK = 100_000
 """Rows that are laid out, and can share prefixes, at once: bounds memory."""
+SLACK = 2.0
+"""Tokens on all threads may take so much longer than on one before one is taken: later tokens take longer anyway."""
 MOSTLY_VALID = 0.98
 """Share of rows to count on as valid where a few more rows cost next to nothing and a second turn costs as much as the
 first."""
@@ -69,7 +71,7 @@ class RowSource:
             the rows in random order, what each is (:mod:`methods.row_llm.codecs.reasons`), and the tokens sampled.
         """
         parts: list[Drawn] = []
-        with precision(self.device):
+        with precision(self.device), self.logits_model.threads.watch(self.logits_model.model, SLACK):
             for start in range(0, n, BLOCK):
 
                 def report_all(done: int, before: int = start) -> None:

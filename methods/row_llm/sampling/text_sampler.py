@@ -89,8 +89,7 @@ class TextSampler(PrefixSampler[TextFrontier, TextFrontier]):
         automaton: Automaton | None = None,
         guide: FDGuide | None = None,
     ) -> None:
-        super().__init__(logits_model.device, batch)
-        self.logits_model = logits_model
+        super().__init__(logits_model, batch)
         self.codec = codec
         self.order = order.to(self.device)
         self.config = config
@@ -114,8 +113,8 @@ class TextSampler(PrefixSampler[TextFrontier, TextFrontier]):
             report: told the number of finished rows now and then.
 
         Returns:
-            per column in schema order the value tokens, shape (n, width), padded with −1; and which rows were cut. Rows stand in no
-            particular order.
+            per column in schema order the value tokens, shape (n, width), padded with −1; and which rows were cut. Rows
+            stand in no particular order.
         """
         values, cut = [], []
         done = 0
@@ -140,7 +139,7 @@ class TextSampler(PrefixSampler[TextFrontier, TextFrontier]):
             yield frontier
 
     def _alike(self, n: int) -> Tensor:
-        """The rows, those of like column order together: a batch whose rows are at the same column waits and pads less."""
+        """The rows, those of like column order together: a batch at one and the same column waits and pads less."""
         if self.order.dim() == 1:
             return torch.arange(n)
         return torch.from_numpy(np.lexsort(self.order[:n].cpu().numpy().T[::-1]))

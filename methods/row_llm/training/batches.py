@@ -12,7 +12,7 @@ from harness.seeding import derive_seed
 from methods.row_llm.codecs.chunks import Chunks
 
 POOLED_BATCHES = 50
-"""Of so many batches rows are sorted by length, where it differs: enough that a batch pads little, and rows stay mixed."""
+"""Of so many batches rows are sorted by length, where it differs: batches pad little, and rows stay mixed."""
 PIECE = 50_000
 """Rows that are written at once, to bound memory."""
 
@@ -93,7 +93,7 @@ class Batches:
         return [batches[int(place)] for place in torch.randperm(len(batches), generator=source)]
 
     def _write_all(self, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All rows in one order, written once: tokens and loss mask, shape (rows, longest), in compact types; lengths."""
+        """All rows in one order, in compact types: tokens and loss mask, shape (rows, longest), and lengths."""
         pieces = []
         for rows in torch.split(torch.arange(len(self.chunks)), PIECE):
             piece_tokens, piece_mask, piece_lengths = self._write(rows, order)

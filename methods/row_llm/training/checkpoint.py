@@ -61,7 +61,7 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def resume(folder: Path, logits_model: LogitsModel, optimizer: torch.optim.Optimizer) -> Progress:
-    """Continue from the checkpoint in ``folder``; from the start when there is none or, said in one line, none that is whole."""
+    """Continue from the checkpoint in ``folder``; from the start without one or, said in a line, a whole one."""
     if not (folder / "progress.json").exists():
         return Progress()
     try:

@@ -17,7 +17,8 @@ DEPTH = 3
 def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """The same batches, in order, on ``device``.
 
-    For a GPU a thread assembles and pins the next ones meanwhile; on a CPU it would take cores from the model, so nothing runs ahead.
+    For a GPU a thread assembles and pins the next ones meanwhile; on a CPU it would take cores from the model, so
+    nothing runs ahead.
     """
     if device.type == "cpu":
         yield from batches

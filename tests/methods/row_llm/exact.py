@@ -1,4 +1,4 @@
-"""The exact distribution of rows under a tiny model: the definition of each decoding, one token after the other, no batching."""
+"""The exact distribution of rows under a tiny model: the definition of each decoding, token by token, unbatched."""
 
 from __future__ import annotations
 

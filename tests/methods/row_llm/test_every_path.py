@@ -1,4 +1,4 @@
-"""Every fast path against exact enumeration: layout × decoding × order × prefix sharing × truncation (chi-square, fixed seeds).
+"""Every fast path against exact enumeration: layout × decoding × order × prefix sharing × truncation (chi-square).
 
 The tokens are taken where the sampler hands them over to be read, so that the path is the one a user's sample takes.
 """

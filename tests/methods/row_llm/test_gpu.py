@@ -1,4 +1,4 @@
-"""The row language model on a GPU: bf16 beside full-precision weights, batches ahead, memory, and moves between devices."""
+"""The row language model on a GPU: bf16 beside full-precision weights, batches ahead, memory, other devices."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_on_a_cpu_nothing_runs_ahead() -> None:
 
 
 def test_rows_at_once_are_those_whose_keys_and_values_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two layers of four heads of eight, bf16: 2 · 2 · 4 · 8 · 2 = 256 bytes a token, 11 tokens, 16 bytes for each of 100 tokens."""
+    """Two layers, four heads of eight, bf16: 2 · 2 · 4 · 8 · 2 = 256 bytes a token, 11 tokens, 16 bytes for each of 100."""
     config = SimpleNamespace(num_hidden_layers=2, num_attention_heads=4, hidden_size=32)
     model: Any = SimpleNamespace(device=torch.device("cuda"), config=config)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (900_000, 10**9))

@@ -1,4 +1,4 @@
-"""Models with rotary positions and other attention (Llama, Qwen, Gemma): loaded from a folder, trained, and sampled exactly."""
+"""Models with rotary positions and other attention (Llama, Qwen, Gemma): loaded, trained, and sampled exactly."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_free(trained: RowLLM, share: bool) -> None:
 @pytest.mark.parametrize("trained", ["template"], indirect=True)
 @pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0), None])
 def test_fd_constrained(trained: RowLLM, order: tuple[int, ...] | None) -> None:
-    """a→b: b is forced once a is written; where b comes first, rows against it are rejected, the others keep their odds."""
+    """a→b: b is forced once a is written; if b comes first, rows against it are rejected, the others keep their odds."""
     fitted = trained.fitted
     codec = fitted.codec
     guide = FDGuide.fit(table(), [FunctionalDependency(("a",), "b")], codec, torch.device("cpu"))

@@ -130,7 +130,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_bf16_as_on_a_gpu(pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The GPU's precision on a CPU: it learns, stays in full precision where weights and probabilities are kept, and samples."""
+    """The GPU's precision on a CPU: it learns, keeps weights and probabilities in full precision, and samples."""
     from methods.row_llm.model import language_model
     from tests.methods.row_llm.text_case import pretrained_folder
 
