@@ -42,8 +42,12 @@ test: setup
 	@echo "==> tests"
 	$(BIN)/python -m pytest
 
+# Whole rooms whose tests compute little; no cell is trained, nothing is killed.
+QUICK := tests/test_rooms.py tests/test_documents.py tests/harness/cli tests/harness/datasets tests/harness/dependencies \
+  tests/harness/ranking tests/harness/records $(wildcard tests/harness/test_*.py)
+
 test-quick: setup
-	$(BIN)/python -m pytest tests/harness tests/methods tests/test_documents.py -m "not bench and not slow"
+	$(BIN)/python -m pytest $(QUICK) -m "not bench and not slow and not mirror"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ class MutualInformation(Declared):
     """``distribution.wnmis``: weighted similarity of normalised mutual information over all pairs; in [0, 1], higher is better.
 
     NMI is I(x, y) / ((H(x) + H(y))/2), 0 where both are constant, of columns in bins that the test rows decide (:class:`Bins`). The
-    value is 1 − Σ w·|NMI − NMI'| / Σ w with w the greater of the real and the synthetic NMI, so that pairs unrelated in both
+    value is 1 − Σ w·``|NMI − NMI'|`` / Σ w with w the greater of the real and the synthetic NMI, so that pairs unrelated in both
     tables, which most are, do not make every table look alike. Named after the wNMIS of arXiv 2603.23016, whose bins
     and weights may differ: compare with published figures only after scoring one table both ways.
 
