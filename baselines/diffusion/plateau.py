@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+BETA_MAX, BETA_MIN = 1e-2, 1e-5
+"""First and least weight of the Kullback-Leibler term of TabSyn's autoencoder, which falls on plateaus."""
+
 
 @dataclass
 class Plateau:

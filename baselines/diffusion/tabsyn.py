@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from baselines.diffusion.generator import DiffusionGenerator, Model, Range, Rows, options
-from baselines.diffusion.plateau import Plateau
+from baselines.diffusion.plateau import BETA_MAX, BETA_MIN, Plateau
 from baselines.diffusion.settings import Training, training
 from harness.seeding import derive_seed
-
-BETA_MAX, BETA_MIN = 1e-2, 1e-5
-"""First and least weight of the Kullback-Leibler term."""
 
 BETA_FACTOR, BETA_PATIENCE = 0.7, 10
 VALIDATION_SHARE = 0.1

@@ -12,9 +12,8 @@ from torch.nn import functional
 from baselines.diffusion.edm import Preconditioning, heun, noise_label, training_sigma
 from baselines.diffusion.generator import Rows
 from baselines.diffusion.layers import Denoiser, Heads, Tokenizer, count, initialise, transformer
-from baselines.diffusion.plateau import Plateau
+from baselines.diffusion.plateau import BETA_MAX, BETA_MIN, Plateau
 from baselines.diffusion.ragged import Ragged
-from baselines.diffusion.tabsyn import BETA_MAX, BETA_MIN
 from baselines.diffusion.training import generator
 
 SIGMA_DATA = 0.5
