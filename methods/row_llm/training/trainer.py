@@ -24,7 +24,7 @@ from methods.row_llm.training.schedule import TrainingSchedule
 BETAS = (0.9, 0.95)
 """AdamW's decay rates, those of GPT-3 (Brown et al., 2020). Against torch's (0.9, 0.999), us_location, 5 epochs, two
 seeds: broken dependencies .0016 and .0015 for .0038 and .0035, held-out rows .003 and .023 bits better; adult, 3
-    epochs: .0015 and .0016 for .0045 and .0031, .14 and .11 bits better; at the same speed."""
+epochs: .0015 and .0016 for .0045 and .0031, .14 and .11 bits better; at the same speed."""
 
 SLACK = 1.2
 """Steps on all threads may take so much longer than on one before one is taken: steps are alike."""
