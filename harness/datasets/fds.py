@@ -18,6 +18,8 @@ MAX_UNSEEN = 0.05
 """A mined dependency is used when it holds in the test rows too and at most this share of their left sides is new."""
 ARROW = re.compile(r"\s*(?:->|→|=>)\s*")
 KEYS = ("lhs", "rhs", "g3")
+MOST_MINED = 100
+"""Mined dependencies that are scored. A wide table has thousands, which say the same many times and cost minutes a table."""
 
 Given = Sequence[Mapping[str, Any] | str] | str | None
 
@@ -73,11 +75,24 @@ def confirmed(
         found = violations(fd, train, test, schema, encoder=encoder)
         if found.rate == 0 and (found.unseen_rate or 0.0) <= MAX_UNSEEN:
             kept.append(fd)
+    holding, kept = len(kept), _spread(kept)
     names = ", ".join(map(str, kept[:20])) + (f" and {len(kept) - 20} more" if len(kept) > 20 else "")
-    lost = len(mined.fds) - len(kept)
+    lost = len(mined.fds) - holding
     note = f"dependencies mined on train and kept because they hold in test ({prefix}fds=auto; {prefix}fds=[] turns it off): {names or 'none'}."
+    if holding > len(kept):
+        note = f"{note[:-1]}; {holding - len(kept)} more hold in both and are not scored (at most {MOST_MINED} are, every dependent column first)."
     if lost:
         note = f"{note[:-1]}; {lost} more hold in train alone."
     if mined.limit_hit:
         note += " The search was cut off by its time limit."
     return tuple(kept), [note]
+
+
+def _spread(fds: list[FunctionalDependency]) -> list[FunctionalDependency]:
+    """At most :data:`MOST_MINED` of them, in their order: one for each dependent column, then a second, and so on."""
+    turns: dict[str, int] = {}
+    ranked = []
+    for place, fd in enumerate(fds):
+        turns[fd.rhs] = turns.get(fd.rhs, 0) + 1
+        ranked.append((turns[fd.rhs], place))
+    return [fds[place] for place in sorted(place for _, place in sorted(ranked)[:MOST_MINED])]
