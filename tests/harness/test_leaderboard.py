@@ -334,7 +334,7 @@ def test_unusable_records_are_named_and_the_rest_aggregates(tmp_path):
     [
         (
             ["stroe.root=x"],
-            "unknown key 'stroe.root': the choices are anchor, columns, dataset, family, generator, missing, output, rope, store.root, sweep, without.",
+            "unknown key 'stroe.root': the choices are anchor, archive, columns, dataset, family, generator, missing, output, rope, store.root, sweep, without.",
         ),
         (["--force"], "unknown key '--force'"),
         ([], "give store.root=DIR"),

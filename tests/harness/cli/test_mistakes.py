@@ -60,7 +60,7 @@ def test_options_may_stand_anywhere():
         (["dataset=data.csv"], "write dataset=csv dataset.train='data.csv'"),
         (["generator=CTGAN"], "Did you mean 'ctgan'?"),
         (["generator="], "unknown generator ''"),
-        (["scale=medium"], "unknown scale 'medium': the choices are full, small, smoke."),
+        (["scale=medium"], "unknown scale 'medium': the choices are full, reference, small, smoke."),
         (["tracker=nonee"], "Did you mean 'none'?"),
         (["experiment=quikstart"], "Did you mean 'quickstart'?"),
         (["hydra/launcher=slurm"], "submitit_slurm"),

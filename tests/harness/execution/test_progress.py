@@ -34,11 +34,11 @@ def test_an_estimate_that_is_no_number_is_left_out():
 def test_tokens_and_steps_inside_a_stage_are_shown() -> None:
     stream = io.StringIO()
     progress = CellProgress("cell", stream, every=0.0)
-    progress.event({"stage": "fit"})
-    progress.event({"progress": "unpack", "done": 2, "total": 4})
-    progress.event({"stage": "sample"})
+    progress.event(Event("fit"))
+    progress.event(Event("unpack", done=2, total=4))
+    progress.event(Event("sample"))
     numbers = {"prompt_tokens": 1490.0, "tokens": 120.0, "tokens_per_second": 14.26, "elapsed": 31.4}
-    progress.event({"progress": "sample", "done": 0, "total": 50, **numbers})
+    progress.event(Event("sample", done=0, total=50, numbers=numbers))
     assert "cell: fit unpack 2/4 · ETA" in stream.getvalue()
     told = "cell: sample 0/50 · 1,490 prompt tokens read · 120 tokens written · 14.3 tokens/s · 31 s"
     assert told in stream.getvalue()

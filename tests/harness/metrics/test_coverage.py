@@ -113,6 +113,7 @@ def test_rule_rates_by_hand() -> None:
         "rules.violation_rate": 1 / 4,
         "rules.violation_rate.size": 1 / 4,  # 12
         "rules.violation_rate.kind": 1 / 4,  # (z, q)
+        "rules.violation_rate_own": 1 / 4,  # no dependency implies either
         "rules.violation_rate_any": 1 / 4,  # both in the second row
         # Of the training keys a, b, c, d only a occurs (three rows, none broken); z is no training key.
         "rules.violation_rate_macro.kind": 0,
