@@ -21,7 +21,7 @@ def test_one_command_gives_cells_tables_figures_and_an_answer(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "4 cells: 4 ok (4 computed)." in done.stdout
     assert "# ablation_model_size: How does violation change with the size of the model?" in done.stdout
-    folder = tmp_path / "results" / "ablation_model_size"
+    folder = tmp_path / "results" / "ablation_model_size" / "smoke"
     assert {"answer.md", "index.html", "leaderboard.csv", "ablation_model_size.png", "ablation_model_size.svg"} <= {
         path.name for path in folder.iterdir()
     }
@@ -34,7 +34,7 @@ def test_one_command_gives_cells_tables_figures_and_an_answer(tmp_path):
     shared = harness("experiment=rq5", *TINY, cwd=tmp_path)
     assert shared.returncode == 0, shared.stderr
     assert "4 cells: 4 ok (4 reused)." in shared.stdout
-    answer = (tmp_path / "results" / "rq5" / "answer.md").read_text()
+    answer = (tmp_path / "results" / "rq5" / "smoke" / "answer.md").read_text()
     assert "The language model used as it is was not run at this scale." in answer
 
     # the command in a record runs that cell alone
