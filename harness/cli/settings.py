@@ -99,7 +99,11 @@ def _told_apart(config: DictConfig) -> str:
     keys = [key for key in os.environ.get(VARIES_VARIABLE, "").split(",") if key and key not in NAMED]
     if HydraConfig.get().mode != RunMode.MULTIRUN or not keys:
         return ""
-    return f" [{', '.join(f'{key.rpartition(chr(46))[2]}={OmegaConf.select(config, key)}' for key in keys)}]"
+    known = [(key.rpartition(".")[2], OmegaConf.select(config, key)) for key in keys]
+    said = ", ".join(
+        f"{name}={value}" for name, value in known if value is not None and not isinstance(value, DictConfig)
+    )
+    return f" [{said}]" if said else ""
 
 
 def _generator_name(config: Json) -> str:

@@ -45,7 +45,7 @@ def browser(tmp_path_factory):
 def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     generators = {"ctgan": 0.5, "tvae": 0.3, "row_llm": 0.9, "independent": 0.0}
-    datasets = [make_dataset("plain"), make_dataset("hostile", hostile=True)]
+    datasets = [make_dataset("plain"), make_dataset("hostile", hostile=True), make_dataset("third")]
     store = make_full_store(root / "store", datasets, generators, notes=(HOSTILE,), command=f"run {HOSTILE}")
     store.write(make_record("plain", "tvae", 7, status="failed", error=HOSTILE, log_tail=(HOSTILE, FORMULA)))
     write(store, root / "out")
