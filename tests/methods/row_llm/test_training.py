@@ -106,12 +106,21 @@ def test_a_damaged_checkpoint_is_told_in_a_line_and_training_starts_over(
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_record_says_on_how_many_threads_the_weights_depend(threads: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [True, False])
+def test_the_record_says_on_how_many_threads_the_weights_depend(
+    threads: int, small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small model's do not: all threads are used only where they give equal bits. A large one keeps what is configured."""
+    if not small:
+        monkeypatch.setattr("methods.row_llm.model.threads.SMALL", 0)
     generator = RowLLM("fd", epochs=1, llm={"layers": 1, "width": 16, "heads": 2}, device="cpu")
     generator.bind(Context(tmp_path, threads, lambda *a, **k: None))
     generator.fit(table(), SCHEMA, seed=0)
     notes = [note for note in generator.describe()["notes"] if "CPU threads" in note]
-    assert [f"CPU threads ({threads})" in note for note in notes] == [True] * (threads > 1)
+    if small:
+        assert not [note for note in notes if "equal seeds" in note]
+    else:
+        assert [f"with as many CPU threads ({threads})" in note for note in notes] == [True] * (threads > 1)
 
 
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
