@@ -63,8 +63,9 @@ def train():
 
 
 def spec_of(name, **changes):
-    # Through YAML's own loader; budgets that follow the scale are given here.
-    data = OmegaConf.load(str(files("conf") / "generator" / f"{name}.yaml"))
+    conf = files("conf")
+    parts = {"generator": f"generator/{name}.yaml", "scale": "scale/small.yaml"}
+    data = OmegaConf.create({key: OmegaConf.load(str(conf / path)) for key, path in parts.items()}).generator
     for key, value in {"epochs": 1, **TINY[name], **changes}.items():
         if key in data:
             data[key] = value

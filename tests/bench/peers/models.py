@@ -72,9 +72,8 @@ class Bench:
 
 def config(generator: str) -> dict[str, Any]:
     """A generator's YAML as it ships."""
-    loaded: Any = OmegaConf.create(
-        {"generator": OmegaConf.load(CONF / f"{generator}.yaml"), "scale": {"row_llm_epochs": 50}}
-    )
+    scale = OmegaConf.load(CONF.parent / "scale" / "small.yaml")
+    loaded: Any = OmegaConf.create({"generator": OmegaConf.load(CONF / f"{generator}.yaml"), "scale": scale})
     found: dict[str, Any] = OmegaConf.to_container(loaded, resolve=True)["generator"]
     return found
 
