@@ -184,7 +184,7 @@ def named_orders(found: Contrast | None) -> Contrast | None:
     return None if found is None else renamed(found, f"order {found.first}", f"order {found.second}")
 
 
-ORDER_PARAMS = ("order", "given_order", "mining")
+ORDER_PARAMS = ("order", "order_seed", "given_order", "mining")
 
 
 ORDERS = ("fd", "information", "fd_reference", "fixed_random", "original", "fd_reversed", "random", "given")
