@@ -65,7 +65,7 @@ def _run_one(config: DictConfig, progress: CellProgress) -> JobOutcome:
     plain = plain_of(config)
     spec = plain["tracker"]
     tracker = tracker_of(spec if isinstance(spec, dict) else None)  # a mistake in it must not show hours later
-    job = job_of(config)
+    job = job_of(config, plain=plain)
     _say_decisions(plain["dataset"], job.dataset.notes, progress)
     if plain["dry_run"]:
         return rehearse(job, label_of(config))

@@ -39,17 +39,18 @@ _datasets: dict[str, Dataset] = {}
 _trackers: dict[str, Tracker] = {}
 
 
-def job_of(config: DictConfig, dataset: Dataset | None = None) -> Job:
+def job_of(config: DictConfig, dataset: Dataset | None = None, plain: Json | None = None) -> Job:
     """The cell that a configuration describes, with its tables loaded.
 
     Args:
         config: composed.
         dataset: takes the place of the configuration's, for which no command line stands.
+        plain: the configuration as :func:`plain_of` gives it, where the caller has that already.
 
     Raises:
         TabOrderError: for a mistake in any of it; nothing has run then.
     """
-    plain = plain_of(config)
+    plain = plain_of(config) if plain is None else plain
     choices = HydraConfig.get().runtime.choices
     share, limits = own_share(), _mapping(plain, "limits")
     memory = share.memory_gib if limits["memory_gib"] == "auto" else limits["memory_gib"]

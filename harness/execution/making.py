@@ -46,13 +46,10 @@ def make_table(job: Job, show: CellProgress) -> Generation:
         return Generation(status="failed", error=str(failure))
     stages: dict[str, float | None] = {}
 
-    def on_event(data: Mapping[str, object]) -> None:
-        event = Event.from_json(data)
-        if event is None:
-            return
-        if event.done is None:
+    def on_event(told: Mapping[str, object]) -> None:
+        event = show.hear(told)
+        if event is not None and event.done is None:
             stages[event.stage] = event.seconds
-        show.event(event)
 
     preload(module for target in targets_of(job.spec) for module in getattr(locate(target), "preload", ()))
     outcome = run_isolated(

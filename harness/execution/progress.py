@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, TextIO
 
-from harness.execution.messages import Event
+from harness.execution.messages import Event, Json
 
 SHOWN = {
     "rows_per_second": "{:,.0f} rows/s",
@@ -112,6 +112,13 @@ class CellProgress:
             self._dirty = True
         else:
             self._write(text + "\n")
+
+    def hear(self, told: Json) -> Event | None:
+        """Show what the cell's process told; ``None`` where it is no event, for a worker may write whatever it likes."""
+        event = Event.from_json(told)
+        if event is not None:
+            self.event(event)
+        return event
 
     def close(self) -> None:
         """The cell does not run any more."""

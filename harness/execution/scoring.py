@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import TabOrderError
 from harness.execution.job import Evaluation, Job
 from harness.execution.making import status_of
-from harness.execution.messages import Event, Generation, ScoreRequest, ScoreResult
+from harness.execution.messages import Generation, ScoreRequest, ScoreResult
 from harness.execution.progress import CellProgress
 from harness.processes.isolation import Outcome, run_isolated
 from harness.records.record import Record, Score
@@ -24,18 +24,12 @@ def score_table(
     Raises:
         TabOrderError: when a metric refuses its arguments (a user's mistake).
     """
-
-    def on_event(data: Mapping[str, object]) -> None:
-        event = Event.from_json(data)
-        if event is not None:
-            show.event(event)
-
     outcome = run_isolated(
         "harness.execution.stages:score",
         _request(job, made, evaluation, dataset_dir).to_json(),
         limits=job.score_limits,
         log=job.folder / "log.txt",
-        on_event=on_event,
+        on_event=show.hear,
         redactor=job.redactor,
     )
     if outcome.exception == "TabOrderError":

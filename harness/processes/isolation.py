@@ -236,7 +236,7 @@ def run_isolated(
     *,
     limits: Limits,
     log: Path,
-    on_event: Callable[[Mapping[str, Any]], None],
+    on_event: Callable[[Mapping[str, Any]], object],
     redactor: Redactor | None = None,
 ) -> Outcome:
     """Call ``module:function(payload, emit)`` in its own process group.
@@ -282,7 +282,7 @@ def _follow(
     inbox: _Inbox,
     watch: _Watch,
     limits: Limits,
-    on_event: Callable[[Mapping[str, Any]], None],
+    on_event: Callable[[Mapping[str, Any]], object],
 ) -> tuple[_Ended, float]:
     """Until the call has ended or was stopped, and nothing of it is left; also the moment it began."""
     ended, begin = _Ended(), time.monotonic()

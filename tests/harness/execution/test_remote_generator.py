@@ -16,6 +16,7 @@ from pandas.testing import assert_frame_equal
 from harness.datasets import Dataset
 from harness.errors import Incompatible, TabOrderError
 from harness.execution import making as making_table
+from harness.execution import scoring as scoring_table
 from harness.execution.cell import run_cell
 from harness.execution.environments import Environment, python_of
 from harness.execution.job import Evaluation, Job
@@ -216,9 +217,10 @@ def test_making_an_environment_is_outside_of_the_cells_time(tmp_path, monkeypatc
         return original[1](function, *given, **named)
 
     monkeypatch.setattr(making_table, "ensure", making)
-    monkeypatch.setattr(making_table, "run_isolated", limited)
+    for module in (making_table, scoring_table):
+        monkeypatch.setattr(module, "run_isolated", limited)
     assert cell("works", tmp_path).status == "ok"
-    assert order == ["made", "harness.execution.stages:generate"]
+    assert order == ["made", "harness.execution.stages:generate", "harness.execution.stages:score"]
 
 
 def test_the_process_there_dies_with_the_process_here(tmp_path):
